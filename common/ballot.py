@@ -1,0 +1,32 @@
+"""The question and its options, as the voters see them."""
+
+import string
+from dataclasses import dataclass
+
+# An option's key is one letter; `OPTION_C=Birds` makes the option with the key "c".
+KEYS = string.ascii_lowercase
+
+# PostgreSQL announces every change of the tallies on this channel (db/schema.sql).
+CHANNEL = "tallies"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    key: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    question: str
+    options: tuple[Option, ...]
+
+    @classmethod
+    def of(cls, options: tuple[Option, ...], question: str = "") -> "Ballot":
+        """The ballot of these options; without a question the labels make one: "Cats, Dogs or Birds?"."""
+        *first, last = [option.label for option in options]
+        return cls(question or f"{', '.join(first)} or {last}?", options)
+
+    def label(self, key: str) -> str | None:
+        """The label of the option with this key, None when the ballot has no such option."""
+        return next((option.label for option in self.options if option.key == key), None)

@@ -1,0 +1,176 @@
+"""How a service runs and ends.
+
+The signals are ours, not Hypercorn's: since Python 3.12.1 it waits for open WebSockets before its own time limit counts
+(pgjones/hypercorn #308), and tells the application only afterwards; its task that pings a WebSocket outlives it too. So
+the first signal makes the service not ready, ends what would go on for ever, and stops the server as soon as the last
+answer is given, or at a deadline; the second signal ends the process at once.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import hypercorn.asyncio
+import structlog
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+from quart import Quart
+
+from common.logs import configure_logs
+from common.ops import Health
+from common.settings import Settings, SettingsError
+
+STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
+FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
+# Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
+PING_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class PortTaken(Exception):
+    """Another program listens on the port."""
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[asyncio.Event]:
+    """An event that the first SIGTERM or SIGINT sets; the second ends the process."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("stopping", signal=number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def serve(
+    app: Quart,
+    *,
+    bind: tuple[str, int],
+    health: Health,
+    loops: tuple[Coroutine[Any, Any, None], ...] = (),
+    close: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the application beside its loops until a signal comes; `close` ends answers that go on by nature.
+
+    A loop that fails ends the service with its error: better started again than half alive. Raises PortTaken.
+    """
+    with stop_on_signals() as stop:
+        async with asyncio.TaskGroup() as tasks:
+            others = [tasks.create_task(loop) for loop in loops]
+            await _serve_until(stop, _Answers(app), bind, health, close)
+            for task in others:
+                task.cancel()
+
+
+async def _serve_until(
+    stop: asyncio.Event, answers: "_Answers", bind: tuple[str, int], health: Health, close: Callable[[], None]
+) -> None:
+    async def trigger() -> None:
+        await stop.wait()
+        health.stopping = True
+        close()
+
+    async def finished() -> None:
+        await stop.wait()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await answers.all_given()
+        except TimeoutError:
+            log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
+        await asyncio.sleep(FLUSH_SECONDS)
+
+    server = asyncio.create_task(_run_hypercorn(answers, _config(bind), trigger), name="server")
+    deadline = asyncio.create_task(finished(), name="deadline")
+    try:
+        await asyncio.wait({server, deadline}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asyncio.get_running_loop().set_exception_handler(_ignore_cancelled_connections)
+        deadline.cancel()
+        server.cancel()
+        with suppress(asyncio.CancelledError):
+            await server
+
+
+class _Answers:
+    """The application, and whether it is answering anybody: when it is not, nothing is lost by ending the server."""
+
+    def __init__(self, app: ASGIFramework) -> None:
+        self._app = app
+        self._open = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._open += 1
+        self._none_open.clear()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._open -= 1
+            if self._open == 0:
+                self._none_open.set()
+
+    async def all_given(self) -> None:
+        await self._none_open.wait()
+
+
+def _ignore_cancelled_connections(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # Python 3.11's streams report every connection that is cancelled as an error
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await hypercorn.asyncio.serve(app, config, shutdown_trigger=trigger)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(config.bind[0]) from error
+        raise
+
+
+def _config(bind: tuple[str, int]) -> Config:
+    config = Config()
+    host, port = bind
+    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.include_server_header = False
+    config.graceful_timeout = STOP_SECONDS
+    config.shutdown_timeout = 1.0
+    config.websocket_ping_interval = PING_SECONDS
+    config.websocket_max_message_size = 1024  # bytes: viewers have nothing to say
+    return config
+
+
+def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Run a service's main function; a mistake in the settings or a taken port ends it with one clear line."""
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        sys.exit(f"{service}: {error}")
+    configure_logs(settings, service)
+    try:
+        asyncio.run(main(settings))
+    except* PortTaken as taken:
+        sys.exit(f"{service}: {taken.exceptions[0]} is taken: set {service.upper()}_PORT to another port")

@@ -1,0 +1,70 @@
+"""The queue's messages: one vote each, as JSON.
+
+The ancestor application's messages have no `cast_at`; they are votes as well. Unknown fields are ignored.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from common.ballot import KEYS
+
+MAX_VOTER_ID = 255  # characters: the width of votes.voter_id
+
+
+class MalformedVote(Exception):
+    """A message that is no vote; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    voter_id: str
+    option: str
+    cast_at: datetime | None
+
+
+def encode(vote: Vote) -> bytes:
+    """The message of a vote."""
+    message: dict[str, object] = {"voter_id": vote.voter_id, "vote": vote.option}
+    if vote.cast_at is not None:
+        message["cast_at"] = vote.cast_at.timestamp()
+    return json.dumps(message).encode()
+
+
+def decode(message: bytes) -> Vote:
+    """The vote of a message; raises MalformedVote."""
+    try:
+        fields = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise MalformedVote(f"not JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise MalformedVote("not a JSON object")
+    return Vote(_voter_id(fields.get("voter_id")), _option(fields.get("vote")), _cast_at(fields.get("cast_at")))
+
+
+def _voter_id(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_VOTER_ID:
+        raise MalformedVote(f"voter_id is not a string of 1 to {MAX_VOTER_ID} characters")
+    # PostgreSQL's text holds neither a zero byte nor half a surrogate pair
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise MalformedVote("voter_id has a character that can't be stored")
+    return value
+
+
+def _option(value: object) -> str:
+    # any letter: which options are on the ballot is for vote to say, and may have changed while this vote waited
+    if not isinstance(value, str) or len(value) != 1 or value not in KEYS:
+        raise MalformedVote("vote is not an option's key (one letter, a to z)")
+    return value
+
+
+def _cast_at(value: object) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MalformedVote("cast_at is not a number")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise MalformedVote("cast_at is not a time in the years 1 to 9999") from None

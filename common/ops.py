@@ -1,0 +1,89 @@
+"""What every service tells those who run it: `/healthz`, `/readyz` and `/metrics`."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from quart import Blueprint, Quart, Response, g, request
+from quart_schema import hide
+
+CHECK_TIMEOUT_SECONDS = 1.5
+
+REQUESTS = Counter("http_requests", "Answered requests.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram(
+    "http_request_duration_seconds",
+    "From the arrival of a request to its answer.",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass
+class Health:
+    """What readiness depends on: named checks, each of which raises an exception when it fails."""
+
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    stopping: bool = False
+
+    async def report(self) -> tuple[dict[str, object], bool]:
+        """The answer of `/readyz`, and whether the service is ready."""
+        names = list(self.checks)
+        outcomes = await asyncio.gather(*(_outcome(self.checks[name]) for name in names))
+        failing = {name: reason for name, reason in zip(names, outcomes, strict=True) if reason}
+        if self.stopping:
+            failing["service"] = "stopping"
+        return {"ok": [name for name in names if name not in failing], "failing": failing}, not failing
+
+
+async def _outcome(check: Check) -> str | None:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT_SECONDS} s"
+    except Exception as error:  # whatever fails, the report is the place for it
+        return str(error) or type(error).__name__
+    return None
+
+
+def ops_routes(health: Health) -> Blueprint:
+    """The three routes."""
+    ops = Blueprint("ops", __name__)
+
+    @ops.get("/healthz")
+    @hide
+    async def healthz() -> dict[str, str]:
+        # asks no dependency: a restart would not mend Redis
+        return {"status": "alive"}
+
+    @ops.get("/readyz")
+    @hide
+    async def readyz() -> tuple[dict[str, object], int]:
+        report, ready = await health.report()
+        return report, 200 if ready else 503
+
+    @ops.get("/metrics")
+    @hide
+    async def metrics() -> Response:
+        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+    return ops
+
+
+def count_requests(app: Quart) -> None:
+    """Count and time every request by its route's template: an address is never a label."""
+
+    @app.before_request
+    async def start_clock() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    async def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        REQUESTS.labels(request.method, route, str(response.status_code)).inc()
+        REQUEST_SECONDS.labels(request.method, route).observe(time.perf_counter() - g.started)
+        return response

@@ -1,0 +1,91 @@
+-- The whole schema, safe to run again. The worker applies it each time it begins to count, under its lock.
+--
+-- Statement-level triggers keep `tallies` right whoever writes to `votes`, psql included, so that a dashboard reads as
+-- many rows as there are options, however many votes there are.
+
+CREATE TABLE IF NOT EXISTS votes (
+    -- BIGINT: an upsert takes a number from the sequence each time, also when it only changes a row
+    id         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    voter_id   VARCHAR(255) NOT NULL UNIQUE,
+    vote       VARCHAR(1)   NOT NULL,
+    created_at TIMESTAMPTZ  DEFAULT CURRENT_TIMESTAMP,
+    cast_at    TIMESTAMPTZ
+);
+
+-- One row for each option that has votes. `as_of` is the cast_at of the newest vote counted in the row.
+CREATE TABLE IF NOT EXISTS tallies (
+    vote  VARCHAR(1) PRIMARY KEY,
+    votes BIGINT     NOT NULL CHECK (votes >= 0),
+    as_of TIMESTAMPTZ
+);
+
+CREATE OR REPLACE FUNCTION tally_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO tallies AS t (vote, votes, as_of)
+         SELECT vote, count(*), max(cast_at) FROM new_votes GROUP BY vote ORDER BY vote
+    ON CONFLICT (vote) DO UPDATE
+            SET votes = t.votes + excluded.votes,
+                as_of = greatest(t.as_of, excluded.as_of);
+    NOTIFY tallies;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION tally_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- one statement for all options, in their order: two writers then wait for each other instead of deadlocking
+    INSERT INTO tallies AS t (vote, votes, as_of)
+         SELECT vote, 0, max(as_of)
+           FROM (SELECT vote, cast_at AS as_of FROM new_votes
+                  UNION ALL
+                 SELECT vote, NULL FROM old_votes) AS touched
+          GROUP BY vote ORDER BY vote
+    ON CONFLICT (vote) DO UPDATE SET as_of = greatest(t.as_of, excluded.as_of);
+    UPDATE tallies AS t
+       SET votes = t.votes + change.votes
+      FROM (SELECT vote, sum(votes) AS votes
+              FROM (SELECT vote, 1 AS votes FROM new_votes
+                     UNION ALL
+                    SELECT vote, -1 FROM old_votes) AS moved
+             GROUP BY vote HAVING sum(votes) <> 0) AS change
+     WHERE t.vote = change.vote;
+    DELETE FROM tallies WHERE votes = 0;
+    NOTIFY tallies;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION tally_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tallies AS t
+       SET votes = t.votes - gone.votes,
+           -- deleting is rare: only when the newest vote is gone is the next newest looked for
+           as_of = CASE WHEN gone.as_of >= t.as_of
+                        THEN (SELECT max(cast_at) FROM votes WHERE votes.vote = t.vote)
+                        ELSE t.as_of END
+      FROM (SELECT vote, count(*) AS votes, max(cast_at) AS as_of FROM old_votes GROUP BY vote) AS gone
+     WHERE t.vote = gone.vote;
+    DELETE FROM tallies WHERE votes = 0;
+    NOTIFY tallies;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION tally_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM tallies;
+    NOTIFY tallies;
+    RETURN NULL;
+END $$;
+
+CREATE OR REPLACE TRIGGER votes_inserted AFTER INSERT ON votes
+    REFERENCING NEW TABLE AS new_votes FOR EACH STATEMENT EXECUTE FUNCTION tally_inserted();
+CREATE OR REPLACE TRIGGER votes_updated AFTER UPDATE ON votes
+    REFERENCING OLD TABLE AS old_votes NEW TABLE AS new_votes FOR EACH STATEMENT EXECUTE FUNCTION tally_updated();
+CREATE OR REPLACE TRIGGER votes_deleted AFTER DELETE ON votes
+    REFERENCING OLD TABLE AS old_votes FOR EACH STATEMENT EXECUTE FUNCTION tally_deleted();
+CREATE OR REPLACE TRIGGER votes_truncated AFTER TRUNCATE ON votes
+    FOR EACH STATEMENT EXECUTE FUNCTION tally_truncated();
+
+-- A table of votes from before the triggers.
+INSERT INTO tallies (vote, votes, as_of)
+     SELECT vote, count(*), max(cast_at) FROM votes
+      WHERE NOT EXISTS (SELECT FROM tallies)
+      GROUP BY vote;

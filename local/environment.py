@@ -1,0 +1,36 @@
+"""The settings of a run: the environment, and what it leaves open from `.env` in the project folder."""
+
+import os
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from common.settings import Settings, SettingsError
+from local.errors import LocalError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def load_settings() -> Settings:
+    """The settings, with an absolute `data_dir`. What `.env` adds is in our environment afterwards."""
+    load_dotenv(PROJECT / ".env")
+    try:
+        settings = Settings.from_env()
+    except SettingsError as error:
+        raise LocalError(str(error)) from error
+    return settings.model_copy(update={"data_dir": (PROJECT / settings.data_dir.expanduser()).resolve()})
+
+
+def environment() -> dict[str, str]:
+    """Our environment."""
+    return dict(os.environ)
+
+
+def is_set(*names: str) -> bool:
+    """Whether one of these variables, or its NAME_FILE, has a value."""
+    return any(os.environ.get(variable, "").strip() for name in names for variable in (name, f"{name}_FILE"))
+
+
+def server_environ() -> dict[str, str]:
+    """Our environment without the PG... variables, which would steer the server as well."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}

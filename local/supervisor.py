@@ -1,0 +1,136 @@
+"""Runs the programs together: starts all at once, tells when both pages answer, reloads on edits, stops in order."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from local import running
+from local.environment import PROJECT
+from local.errors import LocalError
+from local.guard import Guard
+from local.log import Log
+from local.processes import Process
+from local.programs import Program
+from local.ready import wait_until_ready
+from local.reload import edits
+from local.running import Running
+
+OWN_NAME = "tallyho"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    servers: Sequence[Program]
+    services: Sequence[Program]
+    data: Path
+    facts: Running
+    host: str
+
+
+async def supervise(plan: Plan, *, lock: int, log: Log) -> None:
+    """Run the plan until a signal; raises LocalError when a part of it can't be run."""
+    await _Supervisor(plan, lock=lock, log=log).run()
+
+
+class _Supervisor:
+    def __init__(self, plan: Plan, *, lock: int, log: Log) -> None:
+        loop = asyncio.get_running_loop()
+        self._plan = plan
+        self._began = time.monotonic()
+        self._stop = asyncio.Event()
+        self._failure: LocalError | None = None
+        self._log = log
+        log.on_broken = lambda: loop.call_soon_threadsafe(self._stop.set)
+        self._guard = Guard(lock=lock)
+        self._servers = [self._process(program) for program in plan.servers]
+        self._services = [self._process(program) for program in plan.services]
+
+    async def run(self) -> None:
+        self._listen_to_signals()
+        self._tell_facts()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                helpers = [tasks.create_task(work) for work in (self._reload(), self._announce())]
+                for process in self._all():
+                    tasks.create_task(process.run(), name=process.name)
+                try:
+                    await self._stop.wait()
+                finally:
+                    for helper in helpers:
+                        helper.cancel()
+                    await self._stop_all()
+        finally:
+            self._guard.close()
+            self._log.close()
+        if self._failure:
+            raise self._failure
+
+    def _process(self, program: Program) -> Process:
+        return Process(program, self._log, on_change=self._tell_facts, on_failure=self._fail)
+
+    def _all(self) -> list[Process]:
+        return [*self._servers, *self._services]
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+        # The terminal was closed; `nohup` has it ignored.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self._on_signal)
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            self._log.line(OWN_NAME, "killing everything now")
+            for process in self._all():
+                process.kill()
+        self._stop.set()
+
+    def _reap(self) -> None:
+        for process in self._all():
+            process.reap()
+
+    def _fail(self, error: LocalError) -> None:
+        self._failure = self._failure or error
+        self._stop.set()
+
+    def _tell_facts(self) -> None:
+        pids = {process.name: process.pid for process in self._all() if process.pid is not None}
+        self._guard.watch(pids.values())
+        running.write(self._plan.data, replace(self._plan.facts, pids=pids))
+
+    async def _reload(self) -> None:
+        services = {process.name: process for process in self._services}
+        try:
+            async for concerned in edits(PROJECT):
+                for name, file in concerned.items():
+                    services[name].restart(f"{file} changed")
+        except OSError as error:
+            self._log.line(OWN_NAME, f"edits are not noticed, because files can't be watched: {error}")
+
+    async def _announce(self) -> None:
+        facts = self._plan.facts
+        await wait_until_ready(
+            {"vote": facts.vote_url, "result": facts.result_url},
+            host=self._plan.host,
+            on_delay=lambda text: self._log.line(OWN_NAME, text),
+        )
+        seconds = time.monotonic() - self._began
+        self._log.plain(
+            f"\n  tallyho is ready ({seconds:.1f} s)\n\n"
+            f"    vote at   {facts.vote_url}\n    watch at  {facts.result_url}\n\n"
+            f"  stop with Ctrl-C or make down\n"
+        )
+
+    async def _stop_all(self) -> None:
+        began = time.monotonic()
+        self._log.line(OWN_NAME, "stopping")
+        for group in (self._services, self._servers):
+            await asyncio.gather(*(process.stop() for process in group))
+        self._log.line(OWN_NAME, f"stopped ({time.monotonic() - began:.1f} s); the data is in {self._plan.data}")

@@ -1,0 +1,1 @@
+"""The dashboard: shows every viewer the tally, live."""

@@ -1,0 +1,78 @@
+"""The result service as an application."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from quart import Quart, Response, jsonify, render_template, request
+from quart.typing import ResponseReturnValue
+from quart_schema import document_response, hide
+
+from common.ops import Health
+from common.settings import Settings
+from common.web import INSTANCE, ErrorBody, Refused, beside, create_website
+from result.board import Board, NotReadYet
+from result.live import add_live
+from result.schema import TallyBody
+from result.tally import rfc3339
+
+DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
+
+
+def create_app(settings: Settings, board: Board, health: Health) -> Quart:
+    """The application, from its settings and the board that somebody keeps fresh."""
+    app = create_website("result", description=DESCRIPTION, health=health)
+    _add_page(app, board, settings)
+    _add_api(app, board)
+    add_live(app, board.viewers)
+    return app
+
+
+def _add_page(app: Quart, board: Board, settings: Settings) -> None:
+    @app.get("/")
+    @hide
+    async def dashboard() -> ResponseReturnValue:
+        try:
+            snapshot, stale_since = board.snapshot(), board.stale_since()
+        except NotReadYet:
+            snapshot, stale_since = None, None
+        page = await render_template(
+            "dashboard.html",
+            question=settings.ballot.question,
+            snapshot=snapshot,
+            stale_since=stale_since,
+            server_now=rfc3339(datetime.now(UTC)),
+            ballot_url=settings.vote_url or beside(request.scheme, request.host, settings.vote_port),
+            instance=INSTANCE,
+        )
+        return page, {"Cache-Control": "no-store"}
+
+
+def _add_api(app: Quart, board: Board) -> None:
+    def known() -> dict[str, Any]:
+        try:
+            return board.snapshot()
+        except NotReadYet:
+            raise Refused(503, "not_read_yet", "The tally can't be read yet.", "Please try again.") from None
+
+    @app.get("/api/tally")
+    @document_response(TallyBody)
+    @document_response(ErrorBody, 503)
+    async def show_tally() -> ResponseReturnValue:
+        """The tally as it was last read
+
+        `read_at` tells when that was, `as_of` when the newest counted vote was cast.
+        """
+        response: Response = jsonify(known())
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @app.get("/api/tally.csv")
+    async def show_tally_as_csv() -> ResponseReturnValue:
+        """The tally as CSV"""
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, ["key", "label", "votes", "percent"])
+        writer.writeheader()
+        writer.writerows(known()["options"])
+        return table.getvalue(), {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}

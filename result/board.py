@@ -1,0 +1,58 @@
+"""The board: the tally that was read last, and who is to see it."""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from common.ballot import Ballot
+from result.tally import Tally, rfc3339, snapshot
+from result.viewers import Viewers
+
+HEARTBEAT_SECONDS = 2.5  # an unchanged tally is shown again after that: silence means trouble
+STALE_SECONDS = 6.0  # a tally that was read longer ago does not know the present
+
+
+class NotReadYet(Exception):
+    """The tally has not been read since the service began."""
+
+
+class Board:
+    """Holds the tally for those who ask, and hands it to those who watch."""
+
+    def __init__(self, ballot: Ballot, viewers: Viewers) -> None:
+        self.viewers = viewers
+        self._ballot = ballot
+        self._tally: Tally | None = None
+        self._shown: tuple[Tally, float] | None = None
+
+    def show(self, tally: Tally) -> None:
+        """Take a tally that was just read; viewers get it when it says something new, or a heartbeat is due."""
+        self._tally = tally
+        now = time.monotonic()
+        if self._shown is not None:
+            last, shown_at = self._shown
+            if tally.says_the_same_as(last) and now - shown_at < HEARTBEAT_SECONDS:
+                return
+        self._shown = (tally, now)
+        self.viewers.show(json.dumps(self.snapshot()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """The newest tally as viewers get it; raises NotReadYet."""
+        if self._tally is None:
+            raise NotReadYet
+        return snapshot(self._tally, self._ballot)
+
+    def stale_since(self) -> str | None:
+        """When the tally was last known, if that is too long ago; raises NotReadYet."""
+        if self._tally is None:
+            raise NotReadYet
+        age = (datetime.now(UTC) - self._tally.read_at).total_seconds()
+        return rfc3339(self._tally.read_at) if age > STALE_SECONDS else None
+
+    async def check(self) -> None:
+        """Raise unless the board knows the present."""
+        if self._tally is None:
+            raise ConnectionError("the tally has not been read yet")
+        if since := self.stale_since():
+            raise ConnectionError(f"the tally was last read at {since}")

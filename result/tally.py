@@ -1,0 +1,63 @@
+"""The tally: how many votes each option has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncpg import Connection
+
+from common.ballot import Ballot, Option
+
+# as many rows as options, however many votes there are
+READ = """
+SELECT vote, votes, as_of
+  FROM tallies
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What the table said at `read_at`; `as_of` is when the newest counted vote was cast."""
+
+    votes: Mapping[str, int]
+    as_of: datetime | None
+    read_at: datetime
+
+    def says_the_same_as(self, other: "Tally | None") -> bool:
+        """Whether a viewer who knows the other would learn nothing from this one."""
+        return other is not None and (self.votes, self.as_of) == (other.votes, other.as_of)
+
+
+async def read_tally(connection: Connection) -> Tally:
+    """Read the tally as it is now."""
+    read_at = datetime.now(UTC)
+    rows = await connection.fetch(READ)
+    cast_times = [row["as_of"] for row in rows if row["as_of"] is not None]
+    return Tally({row["vote"]: row["votes"] for row in rows}, max(cast_times, default=None), read_at)
+
+
+def snapshot(tally: Tally, ballot: Ballot) -> dict[str, Any]:
+    """The tally as viewers get it: all options of the ballot, and any other that was voted for before it changed."""
+    gone = [Option(key, key.upper()) for key in sorted(tally.votes) if ballot.label(key) is None]
+    total = sum(tally.votes.values())
+    return {
+        "question": ballot.question,
+        "options": [
+            {
+                "key": option.key,
+                "label": option.label,
+                "votes": (votes := tally.votes.get(option.key, 0)),
+                "percent": round(100 * votes / total, 1) if total else 0.0,
+            }
+            for option in (*ballot.options, *gone)
+        ],
+        "total": total,
+        "as_of": rfc3339(tally.as_of) if tally.as_of else None,
+        "read_at": rfc3339(tally.read_at),
+    }
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC as APIs write it."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

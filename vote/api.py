@@ -1,0 +1,47 @@
+"""The vote API, for programs."""
+
+from quart import Quart, Response, jsonify, request
+from quart.typing import ResponseReturnValue
+from quart_schema import DataSource, document_request, document_response
+
+from common.web import ErrorBody
+from vote.body import JSON, option_of_json, read_body
+from vote.casting import PollingStation
+from vote.schema import BallotBody, ReceiptBody, VoteBody
+
+
+def add_api(app: Quart, station: PollingStation) -> None:
+    """Add `POST /api/votes` and `GET /api/ballot`."""
+    ballot = {
+        "question": station.ballot.question,
+        "options": [{"key": option.key, "label": option.label} for option in station.ballot.options],
+    }
+
+    @app.post("/api/votes")
+    @document_request(VoteBody, source=DataSource.JSON)
+    @document_response(ReceiptBody, 202)
+    @document_response(ErrorBody, 400)
+    @document_response(ErrorBody, 403)
+    @document_response(ErrorBody, 413)
+    @document_response(ErrorBody, 415)
+    @document_response(ErrorBody, 503)
+    async def cast_vote() -> ResponseReturnValue:
+        """Cast a vote
+
+        The answer 202 means that the vote is accepted and will be counted. 503 means that it is not known to be: vote
+        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote.
+        """
+        option = option_of_json(await read_body(request, JSON))
+        receipt = await station.cast(request.cookies, option)
+        response: Response = jsonify(
+            vote=receipt.option, label=receipt.label, cast_at=receipt.cast_at.isoformat().replace("+00:00", "Z")
+        )
+        response.status_code = 202
+        station.cookies.set(response, receipt.voter, secure=request.is_secure)
+        return response
+
+    @app.get("/api/ballot")
+    @document_response(BallotBody)
+    async def show_ballot() -> ResponseReturnValue:
+        """The question and its options"""
+        return jsonify(ballot)

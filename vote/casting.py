@@ -1,0 +1,59 @@
+"""Casting a vote: whichever way it came, this is what happens to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from prometheus_client import Counter
+
+from common.ballot import Ballot
+from common.message import Vote, encode
+from common.vote_queue import QueueUnavailable
+from common.web import Refused
+from vote.voter import Voter, VoterCookies, new_voter
+
+VOTES_CAST = Counter("votes_cast", "Accepted votes.", ["option"])
+
+
+class Pusher(Protocol):
+    async def push(self, message: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An accepted vote."""
+
+    voter: Voter
+    option: str
+    label: str
+    cast_at: datetime
+
+
+class PollingStation:
+    """Where votes are cast: it knows the ballot, the voters' cookies and the way to the queue."""
+
+    def __init__(self, ballot: Ballot, cookies: VoterCookies, pusher: Pusher) -> None:
+        self.ballot = ballot
+        self.cookies = cookies
+        self._pusher = pusher
+
+    async def cast(self, cookies: Mapping[str, str], option: str) -> Receipt:
+        """Accept a vote; raises Refused when it is for no option, or when the queue is not known to have it."""
+        label = self.ballot.label(option)
+        if label is None:
+            keys = ", ".join(option.key for option in self.ballot.options)
+            raise Refused(400, "unknown_option", f"The ballot has no such option; it has: {keys}.")
+        voter = self.cookies.read(cookies) or new_voter()
+        cast_at = datetime.now(UTC)
+        try:
+            await self._pusher.push(encode(Vote(voter.id, option, cast_at)))
+        except QueueUnavailable as error:
+            raise Refused(
+                503,
+                "not_recorded",
+                "Your vote could not be recorded.",
+                "Please vote again in a moment: only your last vote counts.",
+            ) from error
+        VOTES_CAST.labels(option).inc()
+        return Receipt(Voter(voter.id, option), option, label, cast_at)

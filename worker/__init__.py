@@ -1,0 +1,1 @@
+"""Counts: takes the queue's votes to the database."""

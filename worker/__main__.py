@@ -1,0 +1,26 @@
+"""Runs the worker: `python -m worker`."""
+
+from quart import Quart
+
+from common.lifecycle import run, serve
+from common.ops import Health, ops_routes
+from common.settings import Settings
+from common.vote_queue import VoteQueue
+from worker.counter import Status, count_votes, watch_queue
+
+
+async def main(settings: Settings) -> None:
+    """Open the queue and count until a signal comes."""
+    async with VoteQueue.open(settings.redis_address) as queue:
+        status = Status()
+        health = Health({"redis": queue.ping, "counting": status.check})
+        app = Quart("worker")
+        app.register_blueprint(ops_routes(health))
+        counting = count_votes(settings.database_url, queue, settings.batch_size, status)
+        await serve(
+            app, bind=(settings.host, settings.worker_port), health=health, loops=(counting, watch_queue(queue))
+        )
+
+
+if __name__ == "__main__":
+    run("worker", main)

@@ -1,0 +1,93 @@
+"""Peek, record, settle: a batch of votes goes from the queue to the database.
+
+Nothing leaves the queue before it is committed. A crash at any point replays the head of the queue in its order, and
+recording a vote twice changes nothing.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from asyncpg import Connection
+from prometheus_client import Counter, Histogram
+
+from common.message import Vote, encode
+from common.vote_queue import Peek
+from worker.batch import Rejected, last_vote_per_voter, read
+from worker.record import Unrecordable, record, record_one_by_one
+
+VOTES_RECORDED = Counter("votes_recorded", "Votes taken off the queue after they were recorded.")
+VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
+BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
+BATCH_SECONDS = Histogram("batch_seconds", "From the peek of a batch until it was settled.")
+CAST_TO_RECORDED_SECONDS = Histogram(
+    "cast_to_recorded_seconds",
+    "From a vote's acceptance until it was recorded.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
+)
+
+log = structlog.get_logger()
+
+
+class Queue(Protocol):
+    async def peek(self, limit: int) -> Peek: ...
+    async def settle(self, peek: Peek) -> bool: ...
+    async def reject(self, rejected: list[Rejected]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    peek: Peek
+    votes: list[Vote]
+    rejected: list[Rejected]
+
+
+async def count_batch(connection: Connection, queue: Queue, limit: int) -> int:
+    """Count up to `limit` votes from the head of the queue; returns how many messages were settled."""
+    started = time.perf_counter()
+    try:
+        recorded = await _record(connection, queue, limit)
+    except Unrecordable:
+        recorded = await _record(connection, queue, limit, one_by_one=True)
+    if not recorded.peek.messages:
+        return 0
+    if recorded.rejected:
+        await queue.reject(recorded.rejected)
+    if not await queue.settle(recorded.peek):
+        # a reset emptied the queue meanwhile: what is there now is not what was recorded
+        log.warning("settle_refused", reason="the queue was changed by somebody else")
+        return 0
+    _measure(recorded, time.perf_counter() - started)
+    return len(recorded.peek.messages)
+
+
+async def _record(connection: Connection, queue: Queue, limit: int, *, one_by_one: bool = False) -> _Recorded:
+    async with connection.transaction():
+        # Before the peek: whoever empties both table and queue (`make reset`) then comes either before the peek or
+        # after the commit, and no vote from before the reset is recorded after it.
+        await connection.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
+        peek = await queue.peek(limit)
+        votes, rejected = read(peek.messages)
+        last_votes = last_vote_per_voter(votes)
+        if one_by_one:
+            refused = await record_one_by_one(connection, last_votes)
+            rejected += [(encode(vote), reason) for vote, reason in refused]
+        elif last_votes:
+            await record(connection, last_votes)
+    return _Recorded(peek, votes, rejected)
+
+
+def _measure(recorded: _Recorded, seconds: float) -> None:
+    now = datetime.now(UTC)
+    for vote in recorded.votes:
+        if vote.cast_at is not None:
+            CAST_TO_RECORDED_SECONDS.observe(max(0.0, (now - vote.cast_at).total_seconds()))
+    VOTES_RECORDED.inc(len(recorded.peek.messages) - len(recorded.rejected))
+    VOTES_REJECTED.inc(len(recorded.rejected))
+    BATCH_SIZE.observe(len(recorded.peek.messages))
+    BATCH_SECONDS.observe(seconds)
+    for _, reason in recorded.rejected:
+        log.warning("vote_rejected", reason=reason)
+    log.info("batch_recorded", votes=len(recorded.votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))

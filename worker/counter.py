@@ -1,0 +1,127 @@
+"""Who counts: one worker holds a lock in the database and counts, the others stand by.
+
+The lock belongs to the very connection that records, so a worker whose connection is gone can't write; as soon as it
+is gone, the lock is free and another worker takes over.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import structlog
+from asyncpg import Connection
+from prometheus_client import Gauge
+
+from common.vote_queue import QueueUnavailable, VoteQueue
+from worker.count import count_batch
+
+COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
+VOTES_WAITING = Gauge("votes_waiting", "Accepted votes that are not yet counted.")
+
+# Any number does, as long as no other program on this database takes it.
+LOCK = 7_411_905_502
+STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
+IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
+BACK_OFF_SECONDS = (0.1, 2.0)  # first and longest pause before the next try
+
+SCHEMA = Path(__file__).parent.parent / "db" / "schema.sql"
+
+CONNECTION_SETTINGS = {
+    "application_name": "tallyho-worker",
+    # a vote that leaves the queue must survive a crash of the database
+    "synchronous_commit": "on",
+    # a worker that hangs in the middle of a batch loses its connection, and so the lock
+    "idle_in_transaction_session_timeout": "10s",
+    # so does one whose machine is gone
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+log = structlog.get_logger()
+
+Unavailable = (QueueUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+
+class Status:
+    """What this worker is doing, for its readiness, its metrics and its log."""
+
+    def __init__(self) -> None:
+        self.state = "starting"
+        self._problem = "not connected yet"
+
+    async def check(self) -> None:
+        """Raise when the worker neither counts nor stands by."""
+        if self.state not in ("counting", "standing_by"):
+            raise ConnectionError(self._problem)
+
+    def stands_by(self) -> None:
+        self._become("standing_by")
+
+    def counts(self) -> None:
+        self._become("counting")
+
+    def fails(self, problem: str) -> None:
+        self._problem = problem
+        self._become("waiting_for_servers", level=logging.WARNING, problem=problem)
+
+    def _become(self, state: str, level: int = logging.INFO, **facts: str) -> None:
+        if state != self.state:  # one line per change, not per attempt
+            log.log(level, state, **facts)
+        self.state = state
+        COUNTING.set(state == "counting")
+
+
+async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, status: Status) -> None:
+    """Count for ever: through lost connections, and with other workers beside this one."""
+    pause, longest = BACK_OFF_SECONDS
+    while True:
+        try:
+            async with _connect(database_url) as connection:
+                await _wait_for_lock(connection, status)
+                await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+                status.counts()
+                pause = BACK_OFF_SECONDS[0]
+                await _count_while_connected(connection, queue, batch_size)
+        except Unavailable as error:
+            status.fails(str(error) or type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+
+
+async def watch_queue(queue: VoteQueue) -> None:
+    """Keep the metric of waiting votes fresh."""
+    while True:
+        with contextlib.suppress(QueueUnavailable):
+            VOTES_WAITING.set(await queue.waiting())
+        await asyncio.sleep(1)
+
+
+async def _count_while_connected(connection: Connection, queue: VoteQueue, batch_size: int) -> None:
+    settled = 0
+    while True:
+        if settled == batch_size or await queue.wait(IDLE_SECONDS):
+            settled = await count_batch(connection, queue, batch_size)
+        else:
+            await connection.execute("SELECT 1")
+
+
+async def _wait_for_lock(connection: Connection, status: Status) -> None:
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+        status.stands_by()
+        await asyncio.sleep(STAND_BY_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _connect(database_url: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(database_url, timeout=5, command_timeout=30, server_settings=CONNECTION_SETTINGS)
+    try:
+        yield connection
+    finally:
+        try:
+            await connection.close(timeout=1)
+        except Unavailable:
+            connection.terminate()
