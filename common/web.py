@@ -4,7 +4,7 @@ import importlib.resources
 import os
 import socket
 from http import HTTPStatus
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -69,9 +69,7 @@ def create_website(name: str, *, description: str, health: Health) -> Quart:
     app.config["BODY_TIMEOUT"] = 10  # seconds
     count_requests(app)
     app.register_blueprint(ops_routes(health))
-    app.register_blueprint(
-        Blueprint("shared", __name__, static_folder="static", static_url_path="/shared", template_folder="templates")
-    )
+    app.register_blueprint(_shared_files())
     _answer_errors(app)
     _add_documentation(app, description)
 
@@ -110,6 +108,18 @@ def as_refused(error: Exception) -> Refused:
             return Refused(status, phrase.lower().replace(" ", "_").replace("-", "_"), error.description or phrase)
         case _:
             return Refused(500, "internal_error", "Something went wrong here.", "Please try again.")
+
+
+def _shared_files() -> Blueprint:
+    """The look that both websites share: templates, and what they link to."""
+    shared = Blueprint("shared", __name__, template_folder="templates")
+
+    @shared.get("/shared/<path:filename>", endpoint="static")
+    @hide
+    async def shared_file(filename: str) -> Response:
+        return await send_from_directory(Path(__file__).parent / "static", filename)
+
+    return shared
 
 
 def _answer_errors(app: Quart) -> None:
@@ -165,5 +175,5 @@ def _add_documentation(app: Quart, description: str) -> None:
 
     @app.get("/docs/assets/<path:filename>")
     @hide
-    async def docs_asset(filename: str) -> Any:
+    async def docs_asset(filename: str) -> Response:
         return await send_from_directory(assets, filename)

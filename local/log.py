@@ -39,6 +39,10 @@ class Log:
         """Write the text as it is."""
         self._put(f"{text}\n")
 
+    def waiting(self) -> int:
+        """How many lines are not written yet."""
+        return self._lines.qsize()
+
     def close(self) -> None:
         """Write what waits, unless nobody reads it."""
         try:

