@@ -72,7 +72,9 @@ class System:
                 answers = [client.get(f"{address}/readyz") for address in addresses]
                 return facts if all(answer.status_code == 200 for answer in answers) else None
 
-            facts = eventually(ready, within=START_SECONDS, saying="the system is ready", despite=(OSError, httpx.HTTPError))
+            facts = eventually(
+                ready, within=START_SECONDS, saying="the system is ready", despite=(OSError, httpx.HTTPError)
+            )
             assert facts is not None
             return facts
 

@@ -76,9 +76,7 @@ def _wrong_row(voter: str, option: str | None, possible: set[str | None], own: S
 def _strangers(casts: Sequence[Cast], rows: Sequence[tuple[str, str]]) -> Iterable[str]:
     known = {cast.voter for cast in casts}
     strangers = Counter(option for voter, option in rows if voter not in known)
-    nameless = Counter(
-        cast.option for cast in casts if cast.voter is None and cast.outcome is Outcome.IN_DOUBT
-    )
+    nameless = Counter(cast.option for cast in casts if cast.voter is None and cast.outcome is Outcome.IN_DOUBT)
     for option, count in (strangers - nameless).items():
         yield f"{count} rows for {option} are of voters nobody knows"
 
