@@ -68,9 +68,9 @@ format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
-lock: $(FOR_TESTS) ## lock the newest versions of what pyproject.toml names, with hashes
+lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 takes the newest versions
 	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest"
-	@$(LOCK) --upgrade --group dev -o requirements-dev.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt
 	@for part in vote worker result local loadtest; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done

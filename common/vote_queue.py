@@ -188,4 +188,4 @@ def _client(url: str, timeout_seconds: float, **options: Any) -> Redis:
 
 
 def _unavailable(error: Exception) -> QueueUnavailable:
-    return QueueUnavailable(f"Redis: {error or type(error).__name__}")
+    return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")

@@ -146,7 +146,10 @@ def _clear_leftovers(data: Path, sockets: Path) -> list[str]:
 
 
 def _tidy(line: str) -> str | None:
-    return None if any(chatter in line for chatter in _CHATTER) else line.removeprefix("LOG:").lstrip()
+    if any(chatter in line for chatter in _CHATTER):
+        return None
+    text = line.removeprefix("LOG:").lstrip()
+    return text.partition(" on ")[0] if text.startswith("starting PostgreSQL") else text
 
 
 def _quoted(folder: Path) -> str:

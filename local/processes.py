@@ -44,6 +44,7 @@ class Process:
         on_failure: Callable[[LocalError], None],
     ) -> None:
         self.name = program.name
+        self.prepared = asyncio.Event()
         self._program = program
         self._log = log
         self._on_change = on_change
@@ -64,6 +65,7 @@ class Process:
         try:
             for line in await asyncio.to_thread(self._program.prepare):
                 self._log.line(self.name, line)
+            self.prepared.set()
             while not self._stopping:
                 await self._run_once()
         except LocalError as error:

@@ -23,7 +23,8 @@ OLDEST = (6, 2)
 FIRST_WITH_FOLDER = (7, 0)
 
 # "123:M 22 Nov 2026 16:09:12.345 * text": the log has its own time.
-_HEAD = re.compile(r"\d+:\w \d+ \w+ \d+ [\d:.]+ (?P<level>[.*#-]) ")
+_HEAD = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] ")
+_VERSION = re.compile(r"^(?:Redis|Valkey) version=([\d.]+),.*")
 _CHATTER = (
     "oO0Oo",
     "Configuration loaded",
@@ -119,7 +120,7 @@ def _version(binary: Path) -> tuple[int, int]:
 
 
 def _prepare(data: Path, sockets: Path) -> list[str]:
-    data.mkdir(exist_ok=True)
+    data.mkdir(mode=0o700, exist_ok=True)
     make_socket_folder(sockets)
     # Two servers on one append-only file would spoil it, and Redis itself doesn't look.
     if not _answer(sockets, b"PING\r\n"):
@@ -132,5 +133,6 @@ def _prepare(data: Path, sockets: Path) -> list[str]:
 
 
 def _tidy(line: str) -> str | None:
-    text = _HEAD.sub("", line)
-    return None if any(chatter in text for chatter in _CHATTER) else text
+    if any(chatter in line for chatter in _CHATTER):
+        return None
+    return _VERSION.sub(r"starting Redis \1", _HEAD.sub("", line))

@@ -55,9 +55,7 @@ class _Supervisor:
         self._tell_facts()
         try:
             async with asyncio.TaskGroup() as tasks:
-                helpers = [tasks.create_task(work) for work in (self._reload(), self._announce())]
-                for process in self._all():
-                    tasks.create_task(process.run(), name=process.name)
+                helpers = [tasks.create_task(work) for work in (self._start(tasks), self._reload(), self._announce())]
                 try:
                     await self._stop.wait()
                 finally:
@@ -99,6 +97,16 @@ class _Supervisor:
     def _fail(self, error: LocalError) -> None:
         self._failure = self._failure or error
         self._stop.set()
+
+    async def _start(self, tasks: asyncio.TaskGroup) -> None:
+        self._log.line(OWN_NAME, f"starting {', '.join(process.name for process in self._all())}")
+        for process in self._servers:
+            tasks.create_task(process.run(), name=process.name)
+        # The services can wait for their servers themselves, but a new database takes a second or two to make.
+        for process in self._servers:
+            await process.prepared.wait()
+        for process in self._services:
+            tasks.create_task(process.run(), name=process.name)
 
     def _tell_facts(self) -> None:
         pids = {process.name: process.pid for process in self._all() if process.pid is not None}

@@ -17,7 +17,12 @@ BACK_OFF_SECONDS = (0.1, 2.0)  # first and longest pause before the next try
 
 log = structlog.get_logger()
 
-Unavailable = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
+class TablesMissing(Exception):
+    """the worker has not made the tables yet"""
+
+
+Unavailable = (TablesMissing, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 async def watch_tally(database_url: str, show: Callable[[Tally], None]) -> None:
@@ -35,7 +40,7 @@ async def watch_tally(database_url: str, show: Callable[[Tally], None]) -> None:
                     show(tally)
         except Unavailable as error:
             if connected is not False:
-                log.warning("waiting_for_postgresql", problem=str(error) or type(error).__name__)
+                log.warning("waiting_for_postgresql", problem=str(error) or type(error).__doc__)
             connected = False
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
@@ -59,6 +64,8 @@ async def _listen(database_url: str) -> AsyncIterator[tuple[Connection, asyncio.
     )
     changed = asyncio.Event()
     try:
+        if await connection.fetchval("SELECT to_regclass('tallies')") is None:
+            raise TablesMissing
         connection.add_termination_listener(lambda _: changed.set())
         await connection.add_listener(CHANNEL, lambda *_: changed.set())
         yield connection, changed

@@ -130,6 +130,12 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
+def children_of(process: int) -> list[int]:
+    """The processes that this one started (Linux only)."""
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def processes_of(data: Path) -> dict[int, str]:
     """The processes that work in this data folder or were started with it as their DATA_DIR (Linux only)."""
     found = {}

@@ -37,7 +37,10 @@ def add_page(app: Quart, station: PollingStation, settings: Settings) -> None:
             response = await make_response(await _render(station, voter, settings, refused), refused.status)
             response.headers.update(refused.headers)
             return _remember(response, station, voter)
-        return _remember(redirect(url_for("ballot_page"), 303), station, receipt.voter)
+        answer = redirect(url_for("ballot_page"), 303)
+        # which vote was accepted, for those who want to look for it later
+        answer.headers["X-Cast-At"] = receipt.cast_at.isoformat().replace("+00:00", "Z")
+        return _remember(answer, station, receipt.voter)
 
 
 async def _render(station: PollingStation, voter: Voter, settings: Settings, problem: Refused | None = None) -> str:

@@ -90,4 +90,4 @@ def _measure(recorded: _Recorded, seconds: float) -> None:
     BATCH_SECONDS.observe(seconds)
     for _, reason in recorded.rejected:
         log.warning("vote_rejected", reason=reason)
-    log.info("batch_recorded", votes=len(recorded.votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))
+    log.debug("batch_recorded", votes=len(recorded.votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))

@@ -7,6 +7,7 @@ is gone, the lock is free and another worker takes over.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ VOTES_WAITING = Gauge("votes_waiting", "Accepted votes that are not yet counted.
 LOCK = 7_411_905_502
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
+REPORT_SECONDS = 1.0
 BACK_OFF_SECONDS = (0.1, 2.0)  # first and longest pause before the next try
 
 SCHEMA = Path(__file__).parent.parent / "db" / "schema.sql"
@@ -102,11 +104,34 @@ async def watch_queue(queue: VoteQueue) -> None:
 
 async def _count_while_connected(connection: Connection, queue: VoteQueue, batch_size: int) -> None:
     settled = 0
+    progress = _Progress()
     while True:
         if settled == batch_size or await queue.wait(IDLE_SECONDS):
             settled = await count_batch(connection, queue, batch_size)
+            progress.add(settled)
         else:
-            await connection.execute("SELECT 1")
+            settled = 0
+            await connection.execute("SELECT 1", timeout=5)
+        progress.report()
+
+
+class _Progress:
+    """One log line a second at most, however many batches there are."""
+
+    def __init__(self) -> None:
+        self._votes = self._batches = 0
+        self._reported_at = -REPORT_SECONDS
+
+    def add(self, votes: int) -> None:
+        self._votes += votes
+        self._batches += 1
+
+    def report(self) -> None:
+        now = time.monotonic()
+        if self._votes and now - self._reported_at >= REPORT_SECONDS:
+            log.info("votes_recorded", votes=self._votes, batches=self._batches)
+            self._votes = self._batches = 0
+            self._reported_at = now
 
 
 async def _wait_for_lock(connection: Connection, status: Status) -> None:

@@ -4,7 +4,7 @@ import { Poller } from "./poller.js";
 
 const FIRST_MESSAGE = 5_000; // the server sends a snapshot at once; a proxy that swallows upgrades sends nothing
 const NEXT_MESSAGE = 12_000; // the server's heartbeat is every 3 s or so; silence means a dead connection
-const QUIET = 5_000; // on coming back to the page: silence long enough to doubt the connection
+const QUIET = 5_000; // silence long enough to doubt it
 const SOCKET_AGAIN = 30_000; // while polling
 const BLOCKED_AFTER = 2; // failures in a row before a WebSocket counts as blocked ...
 const BLOCKED_AFTER_IT_WORKED = 6; // ... more of them if it once worked: then the server is more likely down
@@ -21,7 +21,11 @@ export class Connection {
   }
 
   get connected() {
-    return Boolean(this.socket && this.delivered) || this.poller.answered;
+    return this.hears || this.poller.answered;
+  }
+
+  get hears() {
+    return Boolean(this.socket && this.delivered) && performance.now() - this.heardAt < QUIET;
   }
 
   start() {
@@ -82,7 +86,7 @@ export class Connection {
   cameBack() {
     if (document.hidden) return;
     this.poller.resume();
-    if (this.socket && this.delivered && performance.now() - this.heardAt < QUIET) return;
+    if (this.hears) return;
     this.backoff.reset();
     this.open();
   }

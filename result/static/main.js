@@ -17,7 +17,11 @@ const rate = new Rate();
 const announcer = new Announcer(byId("announcer"));
 const bars = new Bars({ list: byId("tally"), template: byId("row"), scale: byId("scale") });
 const chart = new Chart({ figure: byId("rate"), svg: byId("chart"), now: byId("rate-now"), peak: byId("rate-peak") });
-const state = new StateLine({ element: byId("state"), text: byId("state-text"), announce: (text) => announcer.now(text) });
+const state = new StateLine({
+  element: byId("state"),
+  text: byId("state-text"),
+  announce: (text) => announcer.now(text),
+});
 const connection = new Connection({
   socketUrl: socketUrl(),
   pollUrl: new URL("api/tally", document.baseURI).href,

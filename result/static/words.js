@@ -1,5 +1,5 @@
 // Numbers and times as the page writes them. Numbers follow the page's language, times the viewer's.
-const whole = new Intl.NumberFormat("en");
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const oneDecimal = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const dayAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -7,7 +7,7 @@ const dayAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", ti
 export const votes = (count) => `${whole.format(count)} ${count === 1 ? "vote" : "votes"}`;
 export const total = (count) => (count === 0 ? "No votes yet" : votes(count));
 export const percent = (value) => `${oneDecimal.format(value)}%`;
-export const rate = (value) => (value >= 100 || value === 0 ? whole.format(Math.round(value)) : oneDecimal.format(value));
+export const rate = (value) => (value === 0 || value >= 100 ? whole.format(value) : oneDecimal.format(value));
 
 // A <time>, with the day where it isn't today's.
 export function time(iso, today) {
@@ -23,6 +23,7 @@ export function time(iso, today) {
 export function summary({ options, total: all }) {
   if (all === 0) return total(0);
   const byVotes = [...options].sort((one, other) => other.votes - one.votes);
-  const said = byVotes.slice(0, 3).map(({ label, votes: count, percent: share }) => `${label} ${percent(share)}, ${votes(count)}`);
-  return `${total(all)}. ${said.join("; ")}${options.length > 3 ? "; and others" : ""}.`;
+  const say = (option) => `${option.label} ${percent(option.percent)}, ${votes(option.votes)}`;
+  const first = byVotes.slice(0, 3).map(say);
+  return `${total(all)}. ${first.join("; ")}${options.length > 3 ? "; and others" : ""}.`;
 }

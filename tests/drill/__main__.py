@@ -16,7 +16,7 @@ from tests.drill.killer import Killer
 from tests.drill.ledger import Ledger, open_ledger, read_ledger
 from tests.drill.looking import look
 from tests.drill.plan import plan
-from tests.drill.voters import OPTIONS, all_voters, polling_place
+from tests.drill.voters import OPTIONS, all_voters
 from tests.system import PROJECT, System, running_system
 
 FOLDER = PROJECT / ".data" / "drill"
@@ -77,8 +77,8 @@ async def _drill(orders: Orders, system: System, path: Path) -> list[str]:
         rng = random.Random(orders.seed)
         killer = Killer(system, ledger, rng, say)
         stop = asyncio.Event()
-        async with polling_place(system.facts().vote_url, ledger) as place, asyncio.TaskGroup() as voters:
-            for voter in all_voters(place, orders.seed, stop):
+        async with asyncio.TaskGroup() as voters:
+            for voter in all_voters(system.facts().vote_url, ledger, orders.seed, stop):
                 voters.create_task(voter)
             await killer.carry_out(plan(orders.kills, rng), most_votes_between=orders.votes_between)
             stop.set()

@@ -52,15 +52,15 @@ def _rows(casts: Sequence[Cast], rows: Sequence[tuple[str, str]]) -> Iterable[st
         if cast.voter is not None:
             by_voter[cast.voter].append(cast)
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for voter, option in rows:
-        found[voter].append(option)
+    for voter, choice in rows:
+        found[voter].append(choice)
     wrong = []
-    for voter, own in by_voter.items():
-        options = found[voter]
+    for name, own in by_voter.items():
+        options = found[name]
         if len(options) > 1:
-            wrong.append(f"voter {voter} has {len(options)} rows: {options}")
+            wrong.append(f"voter {name} has {len(options)} rows: {options}")
         elif (option := next(iter(options), None)) not in (possible := possible_choices(own)):
-            wrong.append(_wrong_row(voter, option, possible, own))
+            wrong.append(_wrong_row(name, option, possible, own))
     return _shortened(wrong)
 
 

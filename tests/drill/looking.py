@@ -53,7 +53,7 @@ async def _shown_total(result_url: str, counted: int) -> int:
         async def is_right() -> bool:
             nonlocal shown
             shown = (await client.get(f"{result_url}/api/tally")).json().get("total", -1)
-            return shown == counted
+            return bool(shown == counted)
 
         try:
             await eventually_async(is_right, within=DASHBOARD_SECONDS, despite=(httpx.HTTPError,))

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -27,8 +26,11 @@ THINKING_SECONDS = (0.0, 0.04)
 AFTER_FAILURE_SECONDS = (0.02, 0.2)
 
 
+Kind = Callable[["PollingPlace", random.Random, asyncio.Event], Coroutine[Any, Any, None]]
+
+
 class PollingPlace:
-    """The vote service as voters see it, and the ledger that goes with it."""
+    """The vote service as a voter sees it, and the ledger that goes with it."""
 
     def __init__(self, client: httpx.AsyncClient, ledger: Ledger) -> None:
         self._client = client
@@ -60,25 +62,19 @@ class PollingPlace:
         return outcome is Outcome.ACCEPTED
 
 
-@asynccontextmanager
-async def polling_place(url: str, ledger: Ledger) -> AsyncIterator[PollingPlace]:
-    """A way to the vote service for all voters; what keeps them apart is the cookie each sends."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=FICKLE + 2 * DOUBLE + ONE_TIME)
-    async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, limits=limits, verify=False) as client:
-        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        yield PollingPlace(client, ledger)
-
-
-def all_voters(place: PollingPlace, seed: int, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+def all_voters(url: str, ledger: Ledger, seed: int, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
     """Everybody, each to be run as a task; they end after the vote under way once `stop` is set."""
-    kinds: list[tuple[Callable[..., Coroutine[Any, Any, None]], int]] = [
-        (_fickle, FICKLE),
-        (_double, DOUBLE),
-        (_one_time, ONE_TIME),
-    ]
+    kinds: list[tuple[Kind, int]] = [(_fickle, FICKLE), (_double, DOUBLE), (_one_time, ONE_TIME)]
     for kind, count in kinds:
         for number in range(count):
-            yield kind(place, random.Random(f"{seed} {kind.__name__} {number}"), stop)
+            yield _run(kind, url, ledger, random.Random(f"{seed} {kind.__name__} {number}"), stop)
+
+
+async def _run(kind: Kind, url: str, ledger: Ledger, rng: random.Random, stop: asyncio.Event) -> None:
+    # a client each, because one pool for all takes longer to find a free connection than the vote takes
+    async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, verify=False) as client:
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # the voter itself keeps its cookie
+        await kind(PollingPlace(client, ledger), rng, stop)
 
 
 async def _fickle(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:

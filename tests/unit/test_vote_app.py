@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -62,6 +63,13 @@ async def test_a_vote_by_the_api_is_queued_and_told(browser: Client, queue: Fake
     assert (receipt["vote"], receipt["label"]) == ("b", "<Dogs>")
     assert receipt["cast_at"].endswith("Z")
     assert [option for _, option in cast(queue)] == ["b"]
+
+
+async def test_a_form_voter_is_told_when_its_vote_was_cast(browser: Client, queue: FakeVoteQueue) -> None:
+    response = await browser.post("/", form={"vote": "a"})
+
+    cast_at = datetime.fromisoformat(response.headers["X-Cast-At"])
+    assert cast_at.timestamp() == json.loads(queue.messages[0])["cast_at"]
 
 
 async def test_a_browser_stays_one_voter(browser: Client, queue: FakeVoteQueue) -> None:

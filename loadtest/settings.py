@@ -1,0 +1,82 @@
+"""What a load test needs to know: where the system is, and the limits. From the environment, and from what runs here."""
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from local import running
+from local.errors import LocalError
+
+PROJECT = Path(__file__).resolve().parent.parent
+LIMITS = Path(__file__).parent / "limits.toml"
+
+
+class LoadTestError(Exception):
+    """The text says what is wrong and what to do next."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The system under load. Without the addresses of its servers, the audit can only compare totals."""
+
+    vote_url: str
+    result_url: str
+    redis_url: str = ""
+    database_url: str = ""
+    pids: dict[str, int] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """The same, for the environment of another process."""
+        named = {
+            "VOTE_URL": self.vote_url,
+            "RESULT_URL": self.result_url,
+            "REDIS_URL": self.redis_url,
+            "DATABASE_URL": self.database_url,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+def data_folder() -> Path:
+    """Where the system that runs here keeps its data, and the load test its results."""
+    return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
+
+
+def target() -> Target:
+    """The system that the environment names, or else the one that runs here; raises LoadTestError."""
+    vote_url, result_url = (os.environ.get(name, "").rstrip("/") for name in ("VOTE_URL", "RESULT_URL"))
+    redis_url, database_url = (os.environ.get(name, "") for name in ("REDIS_URL", "DATABASE_URL"))
+    if bool(vote_url) != bool(result_url):
+        raise LoadTestError("set both VOTE_URL and RESULT_URL, or neither to test the system that runs here")
+    try:
+        facts = running.read(data_folder())
+    except LocalError as error:
+        raise LoadTestError(str(error)) from error
+    if facts is not None and vote_url in ("", facts.vote_url):
+        return Target(
+            facts.vote_url, result_url or facts.result_url, facts.redis_url, facts.database_url, dict(facts.pids)
+        )
+    if not vote_url:
+        raise LoadTestError(
+            "tallyho is not running here: make up starts it (or name another system by VOTE_URL=... RESULT_URL=...)"
+        )
+    return Target(vote_url, result_url, redis_url, database_url)
+
+
+def limits() -> dict[str, Any]:
+    """The limits and weights; raises LoadTestError."""
+    path = Path(os.environ.get("LIMITS") or LIMITS)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise LoadTestError(f"the limits in {path} can't be read: {error}") from error
+
+
+def number(name: str, default: float) -> float:
+    """A number from the environment; raises LoadTestError."""
+    text = os.environ.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise LoadTestError(f"{name}={text} is not a number") from None

@@ -1,0 +1,1 @@
+"""The users: people and programs that vote, watch and misbehave."""
