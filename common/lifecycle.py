@@ -142,6 +142,7 @@ def _ignore_cancelled_connections(loop: asyncio.AbstractEventLoop, context: dict
 
 async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[], Awaitable[None]]) -> None:
     try:
+        log.info("serving", address=config.bind[0])
         await hypercorn.asyncio.serve(app, config, shutdown_trigger=trigger)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:

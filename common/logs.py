@@ -4,6 +4,7 @@ No voter id is logged above the debug level.
 """
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -50,10 +51,14 @@ def configure_logs(settings: Settings, service: str) -> None:
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # its one line at the start tells everybody to press Ctrl-C; ours is in common/lifecycle.py
+    logging.getLogger("hypercorn.error").setLevel(logging.WARNING)
 
 
 def _console() -> Processor:
-    return structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), pad_event_to=0, pad_level=False)
+    # `make up` reads our output through a pipe, and says by these whether its own is a terminal
+    colors = sys.stdout.isatty() if "NO_COLOR" not in os.environ else False
+    return structlog.dev.ConsoleRenderer(colors=colors or "FORCE_COLOR" in os.environ, pad_event_to=0, pad_level=False)
 
 
 def _unchanged(logger: Any, method: str, event: EventDict) -> EventDict:

@@ -19,7 +19,7 @@ async def main(settings: Settings) -> None:
         app,
         bind=(settings.host, settings.result_port),
         health=health,
-        loops=(watch_tally(settings.database_url, board.show),),
+        loops=(watch_tally(settings.database_url, board.show), board.beat()),
         close=viewers.close,
     )
 

@@ -1,7 +1,7 @@
 """The board: the tally that was read last, and who is to see it."""
 
+import asyncio
 import json
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from common.ballot import Ballot
 from result.tally import Tally, rfc3339, snapshot
 from result.viewers import Viewers
 
-HEARTBEAT_SECONDS = 2.5  # an unchanged tally is shown again after that: silence means trouble
+HEARTBEAT_SECONDS = 2.5  # how often viewers get the tally without a change, so that silence means trouble
 STALE_SECONDS = 6.0  # a tally that was read longer ago does not know the present
 
 
@@ -24,17 +24,22 @@ class Board:
         self.viewers = viewers
         self._ballot = ballot
         self._tally: Tally | None = None
-        self._shown: tuple[Tally, float] | None = None
 
     def show(self, tally: Tally) -> None:
-        """Take a tally that was just read; viewers get it when it says something new, or a heartbeat is due."""
+        """Take a tally that was just read; viewers get it at once if it says something new."""
+        news = not tally.says_the_same_as(self._tally)
         self._tally = tally
-        now = time.monotonic()
-        if self._shown is not None:
-            last, shown_at = self._shown
-            if tally.says_the_same_as(last) and now - shown_at < HEARTBEAT_SECONDS:
-                return
-        self._shown = (tally, now)
+        if news:
+            self._show_viewers()
+
+    async def beat(self) -> None:
+        """Show viewers the newest tally again and again: also how long ago it was read, when it can't be read."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if self._tally is not None:
+                self._show_viewers()
+
+    def _show_viewers(self) -> None:
         self.viewers.show(json.dumps(self.snapshot()))
 
     def snapshot(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from result.tally import Tally, read_tally
 
 READ_AT_MOST_EVERY_SECONDS = 0.1
 READ_AT_LEAST_EVERY_SECONDS = 1.5  # a notification may be lost with its connection, and nobody would know
-BACK_OFF_SECONDS = (0.1, 2.0)  # first and longest pause before the next try
+BACK_OFF_SECONDS = (0.1, 1.0)  # first and longest pause before the next try
 
 log = structlog.get_logger()
 

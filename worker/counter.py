@@ -27,7 +27,7 @@ LOCK = 7_411_905_502
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
-BACK_OFF_SECONDS = (0.1, 2.0)  # first and longest pause before the next try
+BACK_OFF_SECONDS = (0.1, 1.0)  # first and longest pause before the next try
 
 SCHEMA = Path(__file__).parent.parent / "db" / "schema.sql"
 

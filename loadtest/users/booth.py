@@ -106,7 +106,7 @@ def set_cookies(response: Any) -> dict[str, str]:
     if not response.headers:
         return {}
     cookies = {}
-    for header in response.headers.get_all("set-cookie"):
+    for header in response.headers.getlist("set-cookie"):
         name, _, rest = header.partition("=")
         cookies[name] = rest.partition(";")[0]
     return cookies

@@ -1,0 +1,98 @@
+"""Those who try what they should not: a right refusal is a success, anything else a failure."""
+
+import random
+from dataclasses import dataclass
+
+import websocket
+from locust import between, task
+
+from loadtest.noting import notebook
+from loadtest.settings import limits
+from loadtest.users.booth import FORM, Booth, Browser, note_answer, set_cookies
+
+JSON = {"Content-Type": "application/json"}
+FOREIGN = {"Origin": "http://elsewhere.example"}
+
+LIMITS = limits()
+
+
+@dataclass(frozen=True)
+class Abuse:
+    """A request that must be refused with this status."""
+
+    name: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    status: int
+
+
+ABUSES = (
+    Abuse("malformed", "/api/votes", JSON, b'{"vote": "a"', 400),
+    Abuse("malformed", "/api/votes", JSON, b'{"vote": "a", "vote": "b"}', 400),
+    Abuse("malformed", "/api/votes", JSON, b"\xff", 400),
+    Abuse("malformed", "/", FORM, b"vote=%ff", 400),
+    Abuse("unknown option", "/api/votes", JSON, b'{"vote": "?"}', 400),
+    Abuse("unknown option", "/", FORM, b"vote=", 400),
+    Abuse("oversized", "/api/votes", JSON, b'{"vote": "a", "x": "' + b"x" * 5000 + b'"}', 413),
+    Abuse("oversized", "/", FORM, b"vote=a&x=" + b"x" * 5000, 413),
+    Abuse("wrong type", "/api/votes", FORM, b"vote=a", 415),
+    Abuse("foreign origin", "/api/votes", JSON | FOREIGN, b'{"vote": "a"}', 403),
+    Abuse("foreign origin", "/", FORM | FOREIGN, b"vote=a", 403),
+)
+
+
+class Abuser(Booth):
+    """Sends one kind of abuse after the other. None of it may be counted, and the audit sees to that."""
+
+    weight = LIMITS["weights"]["Abuser"]
+    wait_time = between(*LIMITS["people"]["think_seconds"])
+
+    @task(len(ABUSES))
+    def send_what_must_be_refused(self) -> None:
+        """A request that is not exactly one vote from our page."""
+        abuse = random.choice(ABUSES)
+        name = f"abuse: {abuse.name}"
+        with self.client.post(
+            abuse.path, data=abuse.body, headers=abuse.headers, name=name, catch_response=True
+        ) as response:
+            if response.status_code == abuse.status:
+                response.success()
+            elif response.status_code in (202, 303):
+                response.failure("accepted, though it must be refused")
+            else:
+                response.failure(f"{response.status_code} instead of {abuse.status}")
+
+    @task(3)
+    def forge_a_cookie(self) -> None:
+        """A made-up cookie makes a new voter, never somebody else."""
+        victim = f"{random.getrandbits(128):032x}"
+        headers = JSON | {"Cookie": f"voter_id={victim}.c2lnbmF0dXJl"}
+        number = notebook.ledger.send(None, "a")
+        with self.client.post(
+            "/api/votes", data=b'{"vote": "a"}', headers=headers, name="abuse: forged cookie", catch_response=True
+        ) as response:
+            named = set_cookies(response).get("voter_id", "").partition(".")[0]
+            cast_at = response.json().get("cast_at") if response.status_code == 202 else None
+            wrong = "" if named != victim else "the forged cookie was believed"
+            note_answer(response, number, Browser(), cast_at=cast_at, wrong=wrong)
+
+    @task(1)
+    def watch_from_elsewhere(self) -> None:
+        """Another website's page may not open the WebSocket."""
+        url = self.environment.parsed_options.result_url  # type: ignore[union-attr]
+        failure: Exception | None = ConnectionError("the WebSocket opened for a foreign page")
+        try:
+            websocket.create_connection(f"ws{url.removeprefix('http')}/ws", timeout=10, origin=FOREIGN["Origin"]).close()
+        except websocket.WebSocketBadStatusException as refusal:
+            failure = None if refusal.status_code == 403 else ConnectionError(f"{refusal.status_code} instead of 403")
+        except (OSError, websocket.WebSocketException) as error:
+            failure = ConnectionError(type(error).__name__)
+        self.environment.events.request.fire(
+            request_type="WS",
+            name="abuse: foreign origin",
+            response_time=0.0,
+            response_length=0,
+            exception=failure,
+            context={},
+        )
