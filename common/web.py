@@ -67,6 +67,8 @@ def create_website(name: str, *, description: str, health: Health) -> Quart:
     app = Quart(name)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 10  # seconds
+    # browsers ask each time whether a file has changed: an edited style shows at the next look
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
     count_requests(app)
     app.register_blueprint(ops_routes(health))
     app.register_blueprint(_shared_files())
@@ -128,7 +130,8 @@ def _answer_errors(app: Quart) -> None:
         if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request_failed", route=str(request.url_rule), exc_info=error)
         if _wants_json():
-            return jsonify(error={"code": refused.code, "message": refused.message}), refused.status, _headers(error)
+            message = f"{refused.message} {refused.advice}".strip()
+            return jsonify(error={"code": refused.code, "message": message}), refused.status, _headers(error)
         page = await render_template(
             "error.html",
             status=refused.status,

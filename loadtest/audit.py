@@ -1,74 +1,17 @@
 """The audit: what must be true of the database, the queue and the dashboard after the votes of a run. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
+from loadtest.findings import Baseline, Found, Report, Row
 from loadtest.ledger import Cast, Outcome
 from loadtest.register import Register
 
 MOST_SHOWN = 10
 # A time passes through a float on its way to the database.
 SAME_SECONDS = 5e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of the table `votes`."""
-
-    voter: str
-    option: str
-    cast_at: float | None  # Unix seconds
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What was there before the first vote of the run. None: it could not be looked at."""
-
-    last_id: int | None = None
-    total: int | None = None  # by /api/tally
-    settled: int | None = None
-    rejected: int | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is there after the last vote was counted. None: it could not be looked at."""
-
-    rows: Iterable[Row] | None  # of this run
-    recount: Mapping[str, int] | None = None
-    tallies: Mapping[str, int] | None = None
-    shown: Mapping[str, int] | None = None  # by /api/tally
-    waiting: int | None = None
-    settled: int | None = None
-    rejected: int | None = None
-
-
-@dataclass
-class Report:
-    """What the audit found; `problems` tells in words what is wrong, `notes` what could not be checked."""
-
-    voters: int = 0
-    accepted: int = 0
-    refused: int = 0
-    in_doubt: int = 0
-    confirmed: int = 0
-    lost: int = 0
-    doubled: int = 0
-    reverted: int = 0
-    undecided: int = 0
-    undecided_voters: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
-
-    def as_json(self) -> dict[str, Any]:
-        return {"ok": self.ok, **asdict(self)}
+# How far apart the clocks of the voters' machine and the vote service's may be.
+CLOCKS_SECONDS = 1.0
 
 
 def audit(register: Register, before: Baseline, found: Found, *, others_vote: bool = False) -> Report:
@@ -92,12 +35,12 @@ def audit(register: Register, before: Baseline, found: Found, *, others_vote: bo
 
 def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, others_vote: bool) -> None:
     seen: set[str] = set()
-    strangers: Counter[str] = Counter()
+    strangers: list[Row] = []
     doubled, reverted = [], []
     for row in rows:
         own = register.voters.get(row.voter)
         if own is None:
-            strangers[row.option] += 1
+            strangers.append(row)
         elif row.voter in seen:
             doubled.append(f"doubled: voter {row.voter} has more than one row")
         elif not any(_is(cast, row) for cast in own):
@@ -111,7 +54,7 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, othe
         if voter not in seen and _must_be_there(own)
     ]
     _note_undecided(report, register)
-    unknown = (strangers - register.nameless).total()
+    unknown = _unknown(strangers, register.nameless)
     report.lost, report.doubled, report.reverted = len(lost), len(doubled), len(reverted)
     for wrong in (lost, doubled, reverted):
         _tell(report, report.problems, wrong)
@@ -123,6 +66,25 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, othe
             f"doubled: {unknown} new rows are of voters whom this run did not send (if others vote as well, "
             "tell with OTHERS_VOTE=1)"
         )
+
+
+def _unknown(strangers: list[Row], nameless: list[Cast]) -> int:
+    """How many of the strangers can't be voters who were never told who they are."""
+    unknown = 0
+    free = list(nameless)
+    for row in strangers:
+        found = next((cast for cast in free if _may_be(cast, row)), None)
+        if found is None:
+            unknown += 1
+        else:
+            free.remove(found)
+    return unknown
+
+
+def _may_be(cast: Cast, row: Row) -> bool:
+    if cast.option != row.option or row.cast_at is None:
+        return cast.option == row.option
+    return cast.sent_at - CLOCKS_SECONDS <= row.cast_at <= cast.answered_at + CLOCKS_SECONDS
 
 
 def _note_undecided(report: Report, register: Register) -> None:
@@ -159,7 +121,7 @@ def _judge_total(report: Report, register: Register, before: Baseline, found: Fo
         return
     new = sum(found.shown.values()) - before.total
     least = sum(1 for own in register.voters.values() if _must_be_there(own))
-    most = sum(1 for own in register.voters.values() if own) + register.nameless.total()
+    most = sum(1 for own in register.voters.values() if own) + len(register.nameless)
     if new < least:
         report.lost = least - new
         report.problems.append(f"lost: the dashboard counted {new} new voters; accepted were the votes of {least}")

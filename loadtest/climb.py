@@ -1,4 +1,7 @@
-"""Find the limit: more users with every step, until a limit breaks. Pure; the caller has the clock and the measures."""
+"""Find the limit: more users with every step, until a limit breaks. Pure; the caller has the clock and the measures.
+
+A step that breaks a limit is measured once more: something else may have kept the machine busy.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -76,16 +79,23 @@ class Climb:
             broken=broken(measured, self._limits),
         )
         self.steps.append(step)
-        if step.broken or len(self.steps) >= MOST_STEPS:
-            return None
-        self._users = max(self._users + 1, round(self._users * self._plan["growth"]))
         self._began = self._measuring = None
+        again = [one for one in self.steps if one.users == step.users]
+        if (step.broken and len(again) > 1) or len(self.steps) >= MOST_STEPS:
+            return None
+        if not step.broken:
+            self._users = max(self._users + 1, round(self._users * self._plan["growth"]))
         return self._users
+
+    @property
+    def held(self) -> Step | None:
+        """The last step that kept the limits."""
+        return next((step for step in reversed(self.steps) if not step.broken), None)
 
     def in_words(self) -> list[str]:
         """What was found."""
         lines = [step.in_words() for step in self.steps]
-        held = next((step for step in reversed(self.steps) if not step.broken), None)
+        held = self.held
         if held is None:
             return [*lines, "no step held: begin with fewer users, e.g. USERS=10"]
         found = (
@@ -94,7 +104,7 @@ class Climb:
         )
         if not self.steps[-1].broken:
             return [*lines, found, "it was not reached before the time was over"]
-        return [*lines, found, f"the bottleneck beyond it: {self.steps[-1].busiest}"]
+        return [*lines, found, f"busiest beyond it: {self.steps[-1].busiest}"]
 
 
 def _ms(value: float | None) -> str:

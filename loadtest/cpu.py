@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import psutil  # type: ignore[import-untyped]
 
+FULL = 0.8  # of a core: more does not help a process of one thread
+
 
 class CpuMeter:
     """Looks at the processes of the system, if it runs on this machine, and at Locust's own."""
@@ -15,6 +17,7 @@ class CpuMeter:
         self._processes["locust"] = [own, *own.children(recursive=True)]
         self._began = time.monotonic()
         self._before = self._seconds()
+        psutil.cpu_percent()  # since its last call
 
     def shares(self) -> dict[str, float]:
         """The share of a core that each used since the meter was made; a process that is gone is left out."""
@@ -26,10 +29,10 @@ class CpuMeter:
         """The name of the busiest process, and its share."""
         shares = self.shares()
         name = max(shares, key=lambda one: shares[one])
-        words = f"{name} ({shares[name]:.0%} of a core)"
-        if name == "locust":
-            words += ", the load test itself: PROCESSES=2 or another machine gives more"
-        return words
+        words = f"{name} ({shares[name]:.0%} of a core"
+        if name == "locust" and shares[name] > FULL:
+            words += "; that is the load test itself: PROCESSES=2 or another machine gives more"
+        return f"{words}; all of this machine's cores {psutil.cpu_percent():.0f}%)"
 
     def _seconds(self) -> dict[str, float]:
         seconds = {}

@@ -37,6 +37,8 @@ class Cast:
     answer: str = ""  # the status, or the error
     taken_for: str | None = None  # whom the answer's cookie named
     cast_at: str | None = None  # when the vote was accepted, as the answer says
+    sent_at: float = -math.inf  # Unix seconds
+    answered_at: float = math.inf
 
 
 class Ledger:
@@ -48,6 +50,11 @@ class Ledger:
         self._newest = ""
         self.outcomes: Counter[str] = Counter()
         self.sent = 0
+
+    @property
+    def under_way(self) -> int:
+        """How many votes have no answer yet."""
+        return self.sent - self.outcomes.total()
 
     def send(self, voter: str | None, option: str) -> int:
         """Note a vote before it is sent; returns its number."""
@@ -98,7 +105,7 @@ def lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def sent_cast(number: int, line: dict[str, Any]) -> Cast:
     """The vote of a line "sent"."""
-    return Cast(line["voter"], line["option"], sent=number)
+    return Cast(line["voter"], line["option"], sent=number, sent_at=line["at"])
 
 
 def answered_cast(cast: Cast, number: int, line: dict[str, Any]) -> Cast:
@@ -110,5 +117,6 @@ def answered_cast(cast: Cast, number: int, line: dict[str, Any]) -> Cast:
         outcome=Outcome(line["outcome"]),
         answer=line["answer"],
         taken_for=line["voter"],
-        cast_at=line.get("cast_at"),
+        cast_at=line["cast_at"],
+        answered_at=line["at"],
     )

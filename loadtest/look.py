@@ -21,13 +21,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from common.vote_queue import COUNTED, REJECTED, VOTES
-from loadtest.audit import Baseline, Found, Row, audit
+from loadtest.audit import audit
+from loadtest.findings import Baseline, Found, Row
 from loadtest.register import read_register
 from loadtest.settings import LoadTestError, Target, limits, target
 
 POLL_SECONDS = 0.1
 CONNECT_SECONDS = 30.0
-DASHBOARD_SECONDS = 15.0
 
 NEW_ROWS = """
 SELECT voter_id, vote, extract(epoch FROM cast_at)
@@ -64,7 +64,7 @@ def main(moment: str, folder: Path) -> None:
 
 
 async def _before(where: Target) -> Baseline:
-    waiting, settled, rejected = await _queue(where)
+    _, settled, rejected = await _queue(where)
     shown = await _shown(where.result_url)
     last_id = None
     if where.database_url:
@@ -138,7 +138,7 @@ async def _shown(result_url: str, *, until: dict[str, int] | None = None) -> dic
             shown.update({option["key"]: option["votes"] for option in answer.json()["options"]})
             return until is None or {key: votes for key, votes in shown.items() if votes} == until
 
-        await _until(is_right, DASHBOARD_SECONDS)
+        await _until(is_right, limits()["audit"]["dashboard_seconds"])
     return shown
 
 

@@ -8,7 +8,7 @@ from locust.env import Environment
 from loadtest.cpu import CpuMeter
 from loadtest.figures import Histogram, percentile, since, together
 from loadtest.settings import LoadTestError, target
-from loadtest.users.booth import VOTES
+from loadtest.users.booth import API_VOTE, FORGED_VOTE, FORM_VOTE
 from loadtest.verdict import Measured
 
 OPEN_VOTE = "vote (from when it was due)"
@@ -23,9 +23,13 @@ def measured(environment: Environment, seconds: float) -> Measured:
         seconds=seconds,
         requests=total.num_requests,
         failures=total.num_failures,
-        votes=sum(sum(times_of(environment, name).values()) for name in VOTES),
+        votes=sum(
+            entry.num_requests - entry.num_failures
+            for (name, _), entry in list(environment.stats.entries.items())
+            if name in (FORM_VOTE, API_VOTE, FORGED_VOTE)
+        ),
         # what was measured from when it was due tells more than what was measured from when it was sent
-        vote_times=open_model or together(times_of(environment, name) for name in VOTES),
+        vote_times=open_model or together(times_of(environment, name) for name in (FORM_VOTE, API_VOTE)),
         screen_times=times_of(environment, TO_SCREEN),
     )
 
@@ -42,8 +46,7 @@ def table(environment: Environment) -> list[dict[str, Any]]:
     entries = [*environment.stats.entries.values(), environment.stats.total]
     return [
         {
-            "name": " ".join(part for part in (entry.method, entry.name) if part and part not in entry.name)
-            or entry.name,
+            "name": entry.name if entry.name.startswith(entry.method or "") else f"{entry.method} {entry.name}",
             "requests": entry.num_requests,
             "failures": entry.num_failures,
             "per_second": round(entry.total_rps, 2),

@@ -15,6 +15,10 @@ class Notebook:
         self.path: Path | None = None
 
     @property
+    def is_open(self) -> bool:
+        return self._ledger is not None
+
+    @property
     def ledger(self) -> Ledger:
         if self._ledger is None:
             raise RuntimeError("no test is running")

@@ -1,8 +1,8 @@
 """The open model: votes arrive at their times, whatever the answers take. Pure.
 
 A closed model waits for the answer before it sends the next vote, so that a system that stalls is asked less, and its
-stall is measured once ("coordinated omission"). Here a vote has a time at which it is due, and it is measured from then:
-what it waited before it could be sent counts as well.
+stall is measured once ("coordinated omission"). Here a vote has a time at which it is due, and it is measured from
+then on: what it waited before it could be sent counts as well.
 """
 
 from dataclasses import dataclass

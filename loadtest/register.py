@@ -23,7 +23,7 @@ class Register:
         self.voters: defaultdict[str, list[Cast]] = defaultdict(list)
         self.outcomes: Counter[Outcome] = Counter()
         self.answers: Counter[str] = Counter()
-        self.nameless: Counter[str] = Counter()  # votes in doubt of voters whom nobody told who they are, by option
+        self.nameless: list[Cast] = []  # votes in doubt of voters whom nobody told who they are
         self.mistaken: list[str] = []
 
     def read(self, path: Path) -> None:
@@ -57,7 +57,7 @@ class Register:
         self.outcomes[cast.outcome] += 1
         self.answers[cast.answer or "no answer"] += 1
         if cast.voter is None and cast.outcome is Outcome.IN_DOUBT:
-            self.nameless[cast.option] += 1
+            self.nameless.append(cast)
 
 
 def read_register(folder: Path) -> Register:

@@ -1,4 +1,4 @@
-"""What a load test needs to know: where the system is, and the limits. From the environment, and from what runs here."""
+"""What a load test needs to know, from the environment and from what runs here: where the system is, and the limits."""
 
 import os
 import tomllib

@@ -14,7 +14,7 @@ class Measured:
     seconds: float
     requests: int
     failures: int
-    votes: int  # requests that were to be votes
+    votes: int  # those accepted
     vote_times: Histogram
     screen_times: Histogram
 
@@ -64,9 +64,7 @@ def judge(measured: Measured, limits: Mapping[str, float]) -> list[Judgement]:
 
 def broken(measured: Measured, limits: Mapping[str, float]) -> str:
     """The limits that broke, in words; an empty text when none did."""
-    return ", ".join(
-        f"{one.name} {one.value:g} > {one.limit:g}" for one in judge(measured, limits) if not one.holds
-    )
+    return ", ".join(f"{one.name} {one.value:g} > {one.limit:g}" for one in judge(measured, limits) if not one.holds)
 
 
 def _rounded(value: float | None) -> float | None:

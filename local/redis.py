@@ -89,9 +89,7 @@ def choose(found: Iterable[Installation], *, data: Path) -> Installation:
             return installation
     if has_folder:
         raise LocalError(f"{data} was made by Redis 7 or newer: put one on PATH, or start anew with another DATA_DIR")
-    raise LocalError(
-        "no Redis here: install redis-server 6.2 or newer, or run make up with Python 3.11 or 3.12 on Linux"
-    )
+    raise LocalError("no Redis here: install redis-server 6.2 or newer")
 
 
 def is_ready(sockets: Path) -> bool:

@@ -37,7 +37,7 @@ async def reset(redis_url: str, database_url: str) -> ResetReport:
     except asyncpg.UndefinedTableError as error:
         raise LocalError("the database has no tables yet: wait until the worker runs") from error
     except (asyncpg.PostgresError, QueueUnavailable) as error:
-        raise LocalError(f"nothing was emptied: {error}") from error
+        raise LocalError(f"not all was emptied, run make reset again: {error}") from error
     finally:
         await connection.close()
     return ResetReport(counted, waiting)

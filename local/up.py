@@ -72,7 +72,7 @@ def _services(settings: Settings, ports: dict[str, int], urls: dict[str, str]) -
         "DATA_DIR": str(settings.data_dir),
         "PYTHONUNBUFFERED": "1",
     }
-    defaults = {"LOG_FORMAT": "console", **({"FORCE_COLOR": "1"} if colour else {"NO_COLOR": "1"})}
+    defaults = {"LOG_FORMAT": "colour" if colour else "console"}
     return [
         Program(
             name=name,

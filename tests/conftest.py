@@ -45,7 +45,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Server]:
 async def empty_database(postgres: servers.Server) -> AsyncIterator[str]:
     """The address of a database of this test's own, without tables."""
     name = f"test_{next(numbers)}"
-    await _execute(postgres.url, f"CREATE DATABASE {name}")
+    await _execute(postgres.url, f"CREATE DATABASE {name} TEMPLATE template0")
     yield urlunsplit(urlsplit(postgres.url)._replace(path=f"/{name}"))
     await _execute(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -81,9 +81,3 @@ async def queue(redis: servers.Server) -> AsyncIterator[VoteQueue]:
         await client.flushall()
     async with VoteQueue.open(redis.url) as queue:
         yield queue
-
-
-@pytest.fixture
-def project() -> Path:
-    """The folder that holds the project."""
-    return Path(__file__).parent.parent

@@ -1,5 +1,7 @@
 """The vote API, for programs."""
 
+from collections.abc import Awaitable, Callable
+
 from quart import Quart, Response, jsonify, request
 from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response
@@ -8,6 +10,8 @@ from common.web import ErrorBody
 from vote.body import JSON, option_of_json, read_body
 from vote.casting import PollingStation
 from vote.schema import BallotBody, ReceiptBody, VoteBody
+
+Route = Callable[[], Awaitable[ResponseReturnValue]]
 
 
 def add_api(app: Quart, station: PollingStation) -> None:
@@ -20,11 +24,7 @@ def add_api(app: Quart, station: PollingStation) -> None:
     @app.post("/api/votes")
     @document_request(VoteBody, source=DataSource.JSON)
     @document_response(ReceiptBody, 202)
-    @document_response(ErrorBody, 400)
-    @document_response(ErrorBody, 403)
-    @document_response(ErrorBody, 413)
-    @document_response(ErrorBody, 415)
-    @document_response(ErrorBody, 503)
+    @_document_refusals
     async def cast_vote() -> ResponseReturnValue:
         """Cast a vote
 
@@ -45,3 +45,9 @@ def add_api(app: Quart, station: PollingStation) -> None:
     async def show_ballot() -> ResponseReturnValue:
         """The question and its options"""
         return jsonify(ballot)
+
+
+def _document_refusals(route: Route) -> Route:
+    for status in (400, 403, 413, 415, 503):
+        route = document_response(ErrorBody, status)(route)
+    return route

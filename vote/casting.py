@@ -52,8 +52,8 @@ class PollingStation:
             raise Refused(
                 503,
                 "not_recorded",
-                "Your vote could not be recorded.",
-                "Please vote again in a moment: only your last vote counts.",
+                "Your vote may not have been recorded.",
+                "Please vote again in a moment. That is safe: only your last vote counts.",
             ) from error
         VOTES_CAST.labels(option).inc()
         return Receipt(Voter(voter.id, option), option, label, cast_at)

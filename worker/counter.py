@@ -35,8 +35,9 @@ CONNECTION_SETTINGS = {
     "application_name": "tallyho-worker",
     # a vote that leaves the queue must survive a crash of the database
     "synchronous_commit": "on",
-    # a worker that hangs in the middle of a batch loses its connection, and so the lock
+    # a worker that hangs, in the middle of a batch or between two, loses its connection and so the lock
     "idle_in_transaction_session_timeout": "10s",
+    "idle_session_timeout": "10s",
     # so does one whose machine is gone
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
@@ -83,6 +84,7 @@ async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, stat
     while True:
         try:
             async with _connect(database_url) as connection:
+                await queue.ping()
                 await _wait_for_lock(connection, status)
                 await connection.execute(SCHEMA.read_text(encoding="utf-8"))
                 status.counts()

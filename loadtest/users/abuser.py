@@ -2,13 +2,15 @@
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import websocket
 from locust import between, task
 
 from loadtest.noting import notebook
 from loadtest.settings import limits
-from loadtest.users.booth import FORM, Booth, Browser, note_answer, set_cookies
+from loadtest.users.booth import FORGED_VOTE, FORM, Booth, Browser, note_answer, set_cookies
+from loadtest.users.screen import live_address
 
 JSON = {"Content-Type": "application/json"}
 FOREIGN = {"Origin": "http://elsewhere.example"}
@@ -53,9 +55,8 @@ class Abuser(Booth):
         """A request that is not exactly one vote from our page."""
         abuse = random.choice(ABUSES)
         name = f"abuse: {abuse.name}"
-        with self.client.post(
-            abuse.path, data=abuse.body, headers=abuse.headers, name=name, catch_response=True
-        ) as response:
+        body: Any = abuse.body  # Locust takes bytes as well as text
+        with self.client.post(abuse.path, data=body, headers=abuse.headers, name=name, catch_response=True) as response:
             if response.status_code == abuse.status:
                 response.success()
             elif response.status_code in (202, 303):
@@ -70,7 +71,7 @@ class Abuser(Booth):
         headers = JSON | {"Cookie": f"voter_id={victim}.c2lnbmF0dXJl"}
         number = notebook.ledger.send(None, "a")
         with self.client.post(
-            "/api/votes", data=b'{"vote": "a"}', headers=headers, name="abuse: forged cookie", catch_response=True
+            "/api/votes", data='{"vote": "a"}', headers=headers, name=FORGED_VOTE, catch_response=True
         ) as response:
             named = set_cookies(response).get("voter_id", "").partition(".")[0]
             cast_at = response.json().get("cast_at") if response.status_code == 202 else None
@@ -80,10 +81,10 @@ class Abuser(Booth):
     @task(1)
     def watch_from_elsewhere(self) -> None:
         """Another website's page may not open the WebSocket."""
-        url = self.environment.parsed_options.result_url  # type: ignore[union-attr]
+        address = live_address(self.environment.parsed_options.result_url)
         failure: Exception | None = ConnectionError("the WebSocket opened for a foreign page")
         try:
-            websocket.create_connection(f"ws{url.removeprefix('http')}/ws", timeout=10, origin=FOREIGN["Origin"]).close()
+            websocket.create_connection(address, timeout=10, origin=FOREIGN["Origin"]).close()
         except websocket.WebSocketBadStatusException as refusal:
             failure = None if refusal.status_code == 403 else ConnectionError(f"{refusal.status_code} instead of 403")
         except (OSError, websocket.WebSocketException) as error:

@@ -3,7 +3,7 @@
 import random
 import time
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from gevent.pool import Pool  # type: ignore[import-untyped]
 from locust import constant, task
 

@@ -1,10 +1,11 @@
-"""How every voter votes: what it sends is noted before, what it is told after, and the answer is checked for meaning."""
+"""How every voter votes: what it sends is noted before, what it is told after; the answer is checked for meaning."""
 
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 from locust import FastHttpUser
 from locust.contrib.fasthttp import FastResponse
 
@@ -13,7 +14,7 @@ from loadtest.noting import notebook
 
 FORM_VOTE = "POST / (vote)"
 API_VOTE = "POST /api/votes"
-VOTES = (FORM_VOTE, API_VOTE)
+FORGED_VOTE = "abuse: forged cookie"  # somebody new's, as it must be
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ACCEPTED = {202, 303}
@@ -53,11 +54,21 @@ class Booth(FastHttpUser):
     network_timeout = ANSWER_SECONDS
 
     def on_start(self) -> None:
-        self.client.client.redirect_response_codes = frozenset()
-        self.client.client.cookiejar = None
+        client: Any = self.client.client
+        client.redirect_response_codes = frozenset()
+        client.cookiejar = None
 
     def cast_by_form(self, browser: Browser, option: str) -> bool:
         """Vote as the page's button does; returns whether the vote was accepted."""
+        # a greenlet of its own: the answer is noted even if the user is stopped meanwhile
+        return bool(gevent.spawn(self._cast_by_form, browser, option).get())
+
+    def cast_by_api(self, browser: Browser, option: str, *, label: str | None = None) -> str | None:
+        """Vote as a program does; returns when the vote was accepted, as the answer says, None if it was not."""
+        cast_at: str | None = gevent.spawn(self._cast_by_api, browser, option, label).get()
+        return cast_at
+
+    def _cast_by_form(self, browser: Browser, option: str) -> bool:
         number = notebook.ledger.send(browser.voter, option)
         headers = FORM | browser.headers()
         with self.client.post(
@@ -67,8 +78,7 @@ class Booth(FastHttpUser):
             cast_at = (response.headers or {}).get("X-Cast-At")
             return note_answer(response, number, browser, cast_at=cast_at, wrong=wrong)
 
-    def cast_by_api(self, browser: Browser, option: str, *, label: str | None = None) -> str | None:
-        """Vote as a program does; returns when the vote was accepted, as the answer says, None if it was not."""
+    def _cast_by_api(self, browser: Browser, option: str, label: str | None) -> str | None:
         number = notebook.ledger.send(browser.voter, option)
         body = json.dumps({"vote": option})
         headers = {"Content-Type": "application/json"} | browser.headers()

@@ -34,7 +34,7 @@ class Screen:
         self._heard = time.monotonic()
         try:
             self._socket = websocket.create_connection(
-                f"ws{result_url.removeprefix('http')}/ws", timeout=CONNECT_SECONDS, suppress_origin=True
+                live_address(result_url), timeout=CONNECT_SECONDS, suppress_origin=True
             )
             self._as_of = _check(json.loads(self._socket.recv()))
         except (OSError, ValueError, websocket.WebSocketException) as error:
@@ -64,12 +64,18 @@ class Screen:
         if as_of <= self._as_of:
             return None
         self._as_of = as_of
-        notebook.ledger.see(as_of)
+        if notebook.is_open:
+            notebook.ledger.see(as_of)
         return News(as_of, max(0.0, arrived - datetime.fromisoformat(as_of).timestamp()))
 
     def close(self) -> None:
         """Look away."""
         self._socket.close(timeout=0)
+
+
+def live_address(result_url: str) -> str:
+    """The address of the WebSocket."""
+    return f"ws{result_url.removeprefix('http')}/ws"
 
 
 def _check(snapshot: dict[str, Any]) -> str:

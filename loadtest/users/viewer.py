@@ -4,7 +4,7 @@ import random
 import time
 from typing import Any
 
-import gevent
+import gevent  # type: ignore[import-untyped]
 from locust import User, constant, task
 
 from loadtest.settings import limits

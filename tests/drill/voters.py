@@ -1,4 +1,7 @@
-"""The voters: some change their minds for ever, some vote once and go, some vote twice at the same moment."""
+"""The voters: most change their minds a few times and go, so that at any moment some have just cast their last vote.
+
+What a crash does to a vote shows only if the vote was its voter's last: a later one would cover it up.
+"""
 
 import asyncio
 import itertools
@@ -15,14 +18,17 @@ from tests.drill.ledger import Ledger, Outcome
 # All 26: a voter that goes round them seldom casts the same vote twice, so an older vote can't look like a newer one.
 OPTIONS = "abcdefghijklmnopqrstuvwxyz"
 
-FICKLE = 20
-DOUBLE = 4
-ONE_TIME = 6
+STAYING = 6  # change their minds as long as the drill lasts
+LEAVING = 18  # change their minds some times, or never, and go; then another one comes
+DOUBLE = 4  # vote twice at the same moment, from two tabs
+PASSING = 4  # send no cookie and have no name, as programs do
+
+MOST_VOTES = 6
 
 COOKIE = "voter_id"
 ACCEPTED = {202, 303}
 ANSWER_SECONDS = 20.0
-THINKING_SECONDS = (0.0, 0.04)
+THINKING_SECONDS = (0.0, 0.03)
 AFTER_FAILURE_SECONDS = (0.02, 0.2)
 
 
@@ -64,8 +70,8 @@ class PollingPlace:
 
 def all_voters(url: str, ledger: Ledger, seed: int, stop: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
     """Everybody, each to be run as a task; they end after the vote under way once `stop` is set."""
-    kinds: list[tuple[Kind, int]] = [(_fickle, FICKLE), (_double, DOUBLE), (_one_time, ONE_TIME)]
-    for kind, count in kinds:
+    kinds: dict[Kind, int] = {_staying: STAYING, _leaving: LEAVING, _double: DOUBLE, _passing: PASSING}
+    for kind, count in kinds.items():
         for number in range(count):
             yield _run(kind, url, ledger, random.Random(f"{seed} {kind.__name__} {number}"), stop)
 
@@ -77,36 +83,37 @@ async def _run(kind: Kind, url: str, ledger: Ledger, rng: random.Random, stop: a
         await kind(PollingPlace(client, ledger), rng, stop)
 
 
-async def _fickle(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
-    cookie = await _register(place, rng, stop)
-    for option in _round_and_round(rng):
-        if stop.is_set():
-            return
-        await _pause(rng, await place.cast(cookie, option, as_json=rng.random() < 0.5))
-
-
-async def _double(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
+async def _staying(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
     cookie = await _register(place, rng, stop)
     options = _round_and_round(rng)
     while not stop.is_set():
-        accepted = await asyncio.gather(*(place.cast(cookie, next(options), as_json=way) for way in (True, False)))
-        await _pause(rng, all(accepted))
+        await _pause(rng, await place.cast(cookie, next(options), as_json=_coin(rng)))
 
 
-async def _one_time(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
-    """One after the other: new voters who vote until they are heard; half of them never look at the page first."""
+async def _leaving(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
+    while cookie := await _register(place, rng, stop):
+        options = _round_and_round(rng)
+        for _ in range(rng.randint(1, MOST_VOTES)):
+            if not stop.is_set():
+                await _pause(rng, await place.cast(cookie, next(options), as_json=_coin(rng)))
+
+
+async def _double(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
+    while cookie := await _register(place, rng, stop):
+        options = _round_and_round(rng)
+        for _ in range(rng.randint(1, MOST_VOTES)):
+            if not stop.is_set():
+                tabs = (place.cast(cookie, next(options), as_json=_coin(rng)) for _ in range(2))
+                await _pause(rng, all(await asyncio.gather(*tabs)))
+
+
+async def _passing(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        cookie = await _register(place, rng, stop) if rng.random() < 0.5 else None
-        option = rng.choice(OPTIONS)
-        accepted = False
-        while not accepted and not stop.is_set():
-            accepted = await place.cast(cookie, option, as_json=rng.random() < 0.5)
-            await _pause(rng, accepted)
-            if cookie is None:
-                break  # a second try would be another voter
+        await _pause(rng, await place.cast(None, rng.choice(OPTIONS), as_json=_coin(rng)))
 
 
 async def _register(place: PollingPlace, rng: random.Random, stop: asyncio.Event) -> str | None:
+    """The cookie of a new voter, None when it is time to stop."""
     while not stop.is_set():
         if cookie := await place.new_cookie():
             return cookie
@@ -116,6 +123,10 @@ async def _register(place: PollingPlace, rng: random.Random, stop: asyncio.Event
 
 def _round_and_round(rng: random.Random) -> Iterator[str]:
     return itertools.cycle(rng.sample(OPTIONS, len(OPTIONS)))
+
+
+def _coin(rng: random.Random) -> bool:
+    return rng.random() < 0.5
 
 
 async def _pause(rng: random.Random, accepted: bool) -> None:

@@ -1,5 +1,9 @@
 """Several workers: one counts, the others stand by and take over."""
 
+import signal
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import asyncpg
 import pytest
 
@@ -72,8 +76,53 @@ async def test_a_worker_without_servers_waits_for_them_and_says_so(
         await until_counted(queue)
 
 
-async def until_counted(queue: VoteQueue) -> None:
+async def test_a_worker_that_hangs_loses_its_lock_to_another(
+    queue: VoteQueue, redis_url: str, empty_database: str
+) -> None:
+    with (
+        service("worker", redis_url=redis_url, database_url=empty_database) as hanging,
+        service("worker", redis_url=redis_url, database_url=empty_database) as other,
+    ):
+        for worker in (hanging, other):
+            worker.until_ready()
+        eventually(lambda: counts(hanging) or counts(other), within=20)
+        if counts(other):
+            hanging, other = other, hanging
+        hanging.process.send_signal(signal.SIGSTOP)
+        try:
+            await queue.push([message("v", "a")])
+
+            await until_counted(queue, within=30)
+            assert counts(other)
+        finally:
+            hanging.process.send_signal(signal.SIGCONT)
+        eventually(lambda: not counts(hanging), within=20)
+
+
+async def test_a_worker_without_redis_does_not_claim_to_count(
+    empty_database: str, postgres: servers.Server, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And says so once, however often it tries."""
+    nowhere = f"unix://{tmp_path}/redis.sock"
+    admin = await asyncpg.connect(postgres.url)
+    name = urlsplit(empty_database).path.removeprefix("/")
+
+    async def has_tried(times: int) -> bool:
+        tried = await admin.fetchval("SELECT sessions FROM pg_stat_database WHERE datname = $1", name)
+        return bool(tried > times)
+
+    with service("worker", redis_url=nowhere, database_url=empty_database) as worker:
+        await eventually_async(lambda: has_tried(5), within=30)
+        assert worker.metric("counting") == 0
+
+    await admin.close()
+    lines = capfd.readouterr().out.splitlines()
+    assert len([line for line in lines if "waiting_for_servers" in line]) == 1
+    assert not [line for line in lines if '"counting"' in line]
+
+
+async def until_counted(queue: VoteQueue, *, within: float = 20) -> None:
     async def empty() -> bool:
         return await queue.waiting() == 0
 
-    await eventually_async(empty, within=20)
+    await eventually_async(empty, within=within)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from common.settings import SECRETS, Settings
 from tests.repository.tree import PROJECT
 
-ROW = re.compile(r"^\| (?P<names>`[^|]*`) \| (?P<default>[^|]*) \| (?P<meaning>.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (?P<names>`[^|]*`) \| ?(?P<default>[^|]*?) ?\| (?P<meaning>.+) \|$", re.MULTILINE)
 LINE = re.compile(r"^#? ?(?P<name>[A-Z][A-Z_]*)=(?P<value>.*)$", re.MULTILINE)
 OPTIONS = "OPTION_A ... OPTION_Z"
 

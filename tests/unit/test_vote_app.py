@@ -174,7 +174,7 @@ async def test_a_vote_that_is_not_known_to_be_queued_is_not_said_to_be(
 
     assert response.status_code == 503
     assert response.headers["Retry-After"]
-    assert "could not be recorded" in await response.get_data(as_text=True)
+    assert "vote again" in await response.get_data(as_text=True)
     page = await (await browser.get("/")).get_data(as_text=True)
     assert "<strong>&lt;Dogs&gt;</strong>" in page  # still the vote that was
 

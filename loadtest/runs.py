@@ -1,0 +1,143 @@
+"""One run: its folder, what it measured, and how it ends. It lives where the ledgers come together."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from locust.env import Environment
+from locust.runners import MasterRunner
+
+from loadtest.cpu import CpuMeter
+from loadtest.measure import TO_SCREEN, measured, pids, table, times_of
+from loadtest.settings import PROJECT, LoadTestError, data_folder, limits, target
+from loadtest.timeline import Timeline
+from loadtest.verdict import judge
+
+LOOK_SECONDS = 2.0
+WARM_UP_SECONDS = 60.0
+MEGABYTE = 1_000_000
+
+
+class Run:
+    """From the first user to the audit."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.folder = new_folder()
+        self.timeline = Timeline()
+        self.result: dict[str, Any] | None = None
+        self.problem = ""
+        self._environment = environment
+        self._look("before")
+        self.began = time.monotonic()
+        self._seconds = 0.0
+        self._memory: list[tuple[float, float]] = []  # one every two seconds, 32 bytes
+        self._cpu = CpuMeter(pids())
+        self._shares: dict[str, float] = {}
+        self._watching = gevent.spawn(self._watch)
+
+    def stop(self) -> None:
+        """The last user has gone."""
+        self._watching.kill()
+        self._seconds = time.monotonic() - self.began
+        self._shares = self._cpu.shares()
+
+    def finish(self) -> None:
+        """Audit, judge, and write everything down."""
+        if not self.problem:
+            self._look("after")
+        now = measured(self._environment, self._seconds)
+        judgements = [] if os.environ.get("LIMITS_OFF") else judge(now, limits()["limits"])
+        audit = self._audit()
+        problems = [] if now.votes else ["no vote was accepted"]
+        climb = getattr(self._environment.shape_class, "climb", None)
+        if climb is not None:
+            judgements = []  # it climbs until they break
+            problems += [] if climb.held else ["no step of the climb held"]
+        self.result = {
+            "run": self.folder.name,
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "vote_url": self._environment.host,
+            "seconds": round(self._seconds, 1),
+            "votes": now.votes,
+            "votes_per_second": round(now.votes_per_second, 1),
+            **now.figures(),
+            "cores_used": self._shares,
+            "memory": self._growth(),
+            "table": table(self._environment),
+            "climb": [step.as_json() for step in climb.steps] if climb else [],
+            "climb_in_words": climb.in_words() if climb else [],
+            "limits": [one.as_json() for one in judgements],
+            "limits_in_words": [one.in_words() for one in judgements],
+            "audit": audit,
+            "problems": problems,
+            "ok": audit["ok"] and not problems and all(one.holds for one in judgements),
+        }
+        (self.folder / "result.json").write_text(json.dumps(self.result, indent=2) + "\n", encoding="utf-8")
+
+    def _look(self, moment: str) -> None:
+        """Look at the system in a process of its own, because asyncio does not live beside gevent."""
+        try:
+            environment = os.environ | target().environment()
+        except LoadTestError as error:
+            self.problem = str(error)
+            return
+        looking = subprocess.run(
+            [sys.executable, "-m", "loadtest.look", moment, str(self.folder)],
+            cwd=PROJECT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        if looking.returncode:
+            self.problem = (looking.stderr.strip().splitlines() or ["the audit ended without a word"])[-1]
+
+    def _audit(self) -> dict[str, Any]:
+        if self.problem:
+            return {"ok": False, "problems": [self.problem], "notes": []}
+        found: dict[str, Any] = json.loads((self.folder / "audit.json").read_text())
+        return found
+
+    def _watch(self) -> None:
+        while True:
+            gevent.sleep(LOOK_SECONDS)
+            second = time.monotonic() - self.began
+            self.timeline.look(second, times_of(self._environment, TO_SCREEN))
+            self._memory.append((second, self._megabytes()))
+
+    def _megabytes(self) -> float:
+        runner = self._environment.runner
+        assert runner is not None
+        workers = runner.clients.values() if isinstance(runner, MasterRunner) else ()
+        return float(runner.current_memory_usage + sum(worker.memory_usage for worker in workers)) / MEGABYTE
+
+    def _growth(self) -> dict[str, float]:
+        warm = [megabytes for second, megabytes in self._memory if second >= WARM_UP_SECONDS]
+        if len(warm) < 2:
+            return {}
+        minutes = (self._memory[-1][0] - WARM_UP_SECONDS) / 60
+        return {
+            "after_warm_up_mb": round(warm[0], 1),
+            "end_mb": round(warm[-1], 1),
+            "growth_mb": round(warm[-1] - warm[0], 1),
+            "minutes": round(minutes, 1),
+        }
+
+
+def new_folder() -> Path:
+    """A folder for a run, named by the time."""
+    runs = data_folder() / "loadtest"
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 100):
+        folder = runs / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise LoadTestError(f"{runs} has too many runs of this second")

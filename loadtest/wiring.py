@@ -1,0 +1,135 @@
+"""How the load test hangs on Locust's events: a ledger for each test, and an audit after it."""
+
+import os
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+import locust
+from locust.argument_parser import LocustArgumentParser
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtest.console import say
+from loadtest.noting import notebook
+from loadtest.report import write_report
+from loadtest.runs import Run
+from loadtest.shapes import SHAPES
+from loadtest.users.booth import ANSWER_SECONDS
+from loadtest.web_tab import add_web_tab
+from loadtest.workers import Collector, own_ledger, send_ledger
+
+
+class Tests:
+    """The tests of this process, one after the other."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.collector: Collector | None = None
+        self._number = 0
+        self._finishing: Any = None
+
+    def on_init(self, environment: Environment, **_: Any) -> None:
+        """Locust is there, and no test yet."""
+        environment.shape_class = None  # Locust takes the first one it finds
+        if name := os.environ.get("SHAPE"):
+            _take_shape(environment, name)
+        if isinstance(environment.runner, MasterRunner):
+            self.collector = Collector(environment.runner)
+        if environment.web_ui is not None:
+            add_web_tab(environment.web_ui, lambda: self.run)
+
+    def begin(self, environment: Environment, **_: Any) -> None:
+        """A test begins."""
+        self._number += 1
+        if isinstance(environment.runner, WorkerRunner):
+            notebook.open(own_ledger(self._number))
+            return
+        self.wait()  # its votes would be strangers to the audit of the test before
+        self.run = Run(environment)
+        if self.collector is not None:
+            self.collector.begin(self.run.folder)
+        else:
+            notebook.open(self.run.folder / "ledger-local.jsonl")
+
+    def on_spawned(self, **_: Any) -> None:
+        """All users are there."""
+        if self.collector is not None:
+            self.collector.expect()
+
+    def end(self, environment: Environment, **_: Any) -> None:
+        """The last user has gone."""
+        path = notebook.path
+        _wait_for_answers()
+        notebook.close()
+        if isinstance(environment.runner, WorkerRunner):
+            if path is not None:
+                send_ledger(environment.runner, path)
+            environment.stop_timeout = 0.0  # a worker would now sleep for so long; the next test sets it again
+            return
+        if self.run is not None:
+            self.run.stop()
+            if self.collector is not None:
+                self.run.problem = self.run.problem or self.collector.wait()
+            self._finishing = gevent.spawn(self._finish, environment, self.run)
+
+    def wait(self) -> None:
+        """Wait for the audit under way."""
+        if self._finishing is not None:
+            self._finishing.join()
+
+    def on_quitting(self, environment: Environment, **_: Any) -> None:
+        """Locust is about to end: it must not before the audit has."""
+        if isinstance(environment.runner, WorkerRunner):
+            environment.process_exit_code = 0
+            return
+        if environment.runner is not None:
+            environment.runner.stop()
+        self.wait()
+        if self.run is not None:
+            ok = self.run.result is not None and self.run.result["ok"]
+            environment.process_exit_code = 0 if ok else 1
+
+    def on_quit(self, **_: Any) -> None:
+        """Locust has printed its tables."""
+        if self.run is not None:
+            say(self.run)
+
+    def _finish(self, environment: Environment, run: Run) -> None:
+        run.finish()
+        write_report(environment, run)
+        if environment.web_ui is not None:
+            say(run)
+
+
+def wire() -> None:
+    """Register everything."""
+    tests = Tests()
+    hooks: Any = locust.events
+    hooks.init_command_line_parser.add_listener(add_arguments)
+    hooks.init.add_listener(tests.on_init)
+    hooks.test_start.add_listener(tests.begin)
+    hooks.spawning_complete.add_listener(tests.on_spawned)
+    hooks.test_stop.add_listener(tests.end)
+    hooks.quitting.add_listener(tests.on_quitting)
+    hooks.quit.add_listener(tests.on_quit)
+
+
+def add_arguments(parser: LocustArgumentParser) -> None:
+    """What the users must know, on the workers as well."""
+    parser.add_argument(
+        "--result-url", env_var="RESULT_URL", default="http://localhost:5001", help="the dashboard's address"
+    )
+
+
+def _wait_for_answers() -> None:
+    """Users may have been stopped while their votes were under way."""
+    with gevent.Timeout(ANSWER_SECONDS, False):
+        while notebook.is_open and notebook.ledger.under_way:
+            gevent.sleep(0.01)
+
+
+def _take_shape(environment: Environment, name: str) -> None:
+    make: Any = SHAPES[name]
+    shape = make()
+    shape.runner = environment.runner
+    environment.shape_class = shape

@@ -1,0 +1,93 @@
+"""Ledgers over the wire: at the end of a test each worker sends its own to the master, which audits them all."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from locust.env import Environment
+from locust.rpc import Message
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadtest.noting import notebook
+from loadtest.settings import data_folder
+
+CHUNK = "ledger"
+END = "ledger_end"
+CHUNK_CHARACTERS = 128 * 1024
+WAIT_SECONDS = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Collector:
+    """On the master: takes in the ledgers of the workers that took part."""
+
+    def __init__(self, runner: MasterRunner) -> None:
+        self._runner = runner
+        self._folder: Path | None = None
+        self._missing: set[str] = set()
+        runner.register_message(CHUNK, self._take)
+        runner.register_message(END, self._end)
+        stop_before_quitting(runner)
+
+    def begin(self, folder: Path) -> None:
+        """A test begins: its ledgers are to be here."""
+        self._folder = folder
+        self._missing = set()
+
+    def expect(self) -> None:
+        """The users are there: whoever is connected now owes a ledger."""
+        self._missing |= {client.id for client in self._runner.clients.all}
+
+    def wait(self) -> str:
+        """Wait for what is owed; returns what is missing, in words."""
+        with gevent.Timeout(WAIT_SECONDS, False):
+            while self._missing:
+                gevent.sleep(0.1)
+        if not self._missing:
+            return ""
+        return f"the ledgers of {len(self._missing)} workers never came, so nobody can say what became of their votes"
+
+    def _take(self, environment: Environment, msg: Any, **_: Any) -> None:
+        if self._folder is not None:
+            with (self._folder / f"ledger-{msg.node_id}.jsonl").open("a", encoding="utf-8") as file:
+                file.write(msg.data)
+
+    def _end(self, environment: Environment, msg: Any, **_: Any) -> None:
+        self._missing.discard(msg.node_id)
+
+
+def stop_before_quitting(runner: MasterRunner) -> None:
+    """Let a headless master stop its workers, and hear from them, before it sends them home.
+
+    Locust's own `quit` ends the test first and stops the users on the workers afterwards.
+    """
+    quit_now = runner.quit
+    message: Any = Message
+
+    def stop_and_quit() -> None:
+        workers = [client.id for client in runner.clients.all]
+        runner.stop()
+        # one that has stopped is unknown to the master until it is ready for the next test
+        for worker in workers:
+            runner.server.send_to_client(message("quit", None, worker))
+        quit_now()
+
+    runner.quit = stop_and_quit  # type: ignore[method-assign]
+
+
+def own_ledger(number: int) -> Path:
+    """Where a worker keeps its ledger until the master has it."""
+    return data_folder() / "loadtest" / "workers" / f"{os.getpid()}-{id(notebook)}-{number}.jsonl"
+
+
+def send_ledger(runner: WorkerRunner, path: Path) -> None:
+    """Send this worker's ledger, and forget it."""
+    with path.open(encoding="utf-8") as file:
+        while chunk := file.read(CHUNK_CHARACTERS):
+            runner.send_message(CHUNK, chunk)  # type: ignore[arg-type]  # any type that msgpack knows
+            gevent.sleep(0)
+    runner.send_message(END)
+    path.unlink()

@@ -1,0 +1,95 @@
+"""The load test as a user starts it, in a process of its own: Locust changes the process that imports it for good."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system import PROJECT
+
+LIMITS = """
+[weights]
+Voter = 6
+ApiVoter = 6
+Viewer = 2
+Abuser = 2
+[people]
+think_seconds = {think}
+changes_mind = 0.4
+votes_twice_at_once = 0.02
+votes_per_source = 10
+[limits]
+error_rate = 0.001
+vote_p95_ms = {vote_ms}
+vote_p99_ms = {vote_ms}
+vote_to_screen_p99_ms = 20000
+[find_limit]
+first_users = 10
+growth = 2
+settle_seconds = 1
+measure_seconds = 2
+[audit]
+drain_seconds = 15
+dashboard_seconds = 5
+"""
+
+
+@dataclass
+class Outcome:
+    """How a load test ended."""
+
+    code: int
+    output: str
+    folder: Path | None
+    result: dict[str, Any]
+
+
+class LoadTest:
+    """Starts load tests with their own folder, and limits that a busy machine keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+
+    def limits(self, *, think: str = "[0.1, 0.5]", vote_ms: int = 15_000) -> None:
+        (self.folder / "limits.toml").write_text(LIMITS.format(think=think, vote_ms=vote_ms))
+
+    async def start(self, *command: str, **settings: str) -> asyncio.subprocess.Process:
+        if not (self.folder / "limits.toml").exists():
+            self.limits()
+        kept = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        own = {"DATA_DIR": str(self.data), "LIMITS": str(self.folder / "limits.toml")}
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "loadtest", *command),
+            cwd=PROJECT,
+            env=kept | own | settings,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def end(self, process: asyncio.subprocess.Process) -> Outcome:
+        output, _ = await process.communicate()
+        folders = sorted((self.data / "loadtest").glob("2*/result.json"))
+        result = json.loads(folders[-1].read_text()) if folders else {}
+        assert process.returncode is not None
+        return Outcome(process.returncode, output.decode(), folders[-1].parent if folders else None, result)
+
+    async def run(self, *command: str, **settings: str) -> Outcome:
+        """Start one, and wait for its end."""
+        process = await self.start(*command, **settings)
+        try:
+            return await self.end(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+@pytest.fixture
+def loadtest(tmp_path: Path) -> LoadTest:
+    return LoadTest(tmp_path)

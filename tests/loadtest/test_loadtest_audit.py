@@ -1,0 +1,214 @@
+"""The audit, with a system that is a dictionary: it keeps every promise, or breaks one once in a thousand votes."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from loadtest.audit import audit
+from loadtest.findings import Baseline, Found, Report, Row
+from loadtest.ledger import Ledger, Outcome, open_ledger
+from loadtest.register import Register, read_register
+
+VOTERS = 700
+VOTES = 1000
+START = 1_800_000_000.0
+
+BEFORE = Baseline(last_id=0, total=0, settled=0, rejected=0)
+
+
+class System:
+    """Counts votes as it should. Its rows are lists, so that they can be doubled."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[Row]] = {}
+        self.earlier: dict[str, Row] = {}
+        self.settled = 0
+
+    def take(self, row: Row) -> None:
+        self.settled += 1
+        if row.voter in self.rows:
+            self.earlier[row.voter] = self.rows[row.voter][0]
+        self.rows[row.voter] = [row]
+
+    def found(self) -> Found:
+        rows = [row for own in self.rows.values() for row in own]
+        recount = Counter(row.option for row in rows)
+        return Found(
+            rows=rows,
+            recount=recount,
+            tallies=recount,
+            shown={"c": 0, **recount},
+            waiting=0,
+            settled=self.settled,
+            rejected=0,
+        )
+
+
+def told(second: float) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat().replace("+00:00", "Z")
+
+
+def hold_election(folder: Path, rng: random.Random, *, in_doubt: float = 0.0) -> System:
+    """A thousand votes, some by voters who vote again; each noted in the ledger and counted."""
+    system = System()
+    with open_ledger(folder / "ledger-1.jsonl") as ledger:
+        for number in range(VOTES):
+            # the second vote of a voter is for the same option as often as not
+            voter, option, cast_at = f"voter {rng.randrange(VOTERS)}", rng.choice("ab"), START + number + rng.random()
+            sent = ledger.send(voter, option)
+            if rng.random() < in_doubt:
+                if rng.random() < 0.5:
+                    system.take(Row(voter, option, cast_at))
+                ledger.answer(sent, Outcome.IN_DOUBT, "503", voter=None)
+            else:
+                system.take(Row(voter, option, cast_at))
+                ledger.answer(sent, Outcome.ACCEPTED, "303", voter=voter, cast_at=told(cast_at))
+    return system
+
+
+def judge(folder: Path, found: Found) -> Report:
+    return audit(read_register(folder), BEFORE, found)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_system_that_keeps_its_promises_passes(tmp_path: Path, seed: int) -> None:
+    system = hold_election(tmp_path, random.Random(seed), in_doubt=0.05)
+
+    report = judge(tmp_path, system.found())
+
+    assert report.problems == []
+    assert report.notes == []
+    assert report.voters >= report.confirmed > 500
+    assert report.accepted + report.in_doubt == VOTES
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("wrong", ["lost", "doubled", "reverted"])
+def test_one_vote_in_a_thousand_is_missed(tmp_path: Path, wrong: str, seed: int) -> None:
+    rng = random.Random(seed)
+    system = hold_election(tmp_path, rng)
+    voter = rng.choice(sorted(system.earlier))
+    if wrong == "lost":
+        del system.rows[voter]
+    elif wrong == "doubled":
+        system.rows[voter] *= 2
+    else:
+        system.rows[voter] = [system.earlier[voter]]
+
+    report = judge(tmp_path, system.found())
+
+    assert {name: getattr(report, name) for name in ("lost", "doubled", "reverted")} == {
+        "lost": 0,
+        "doubled": 0,
+        "reverted": 0,
+        wrong: 1,
+    }
+    assert any(voter in problem for problem in report.problems)
+
+
+def test_a_vote_counted_for_a_stranger_is_doubled(tmp_path: Path) -> None:
+    system = hold_election(tmp_path, random.Random(1))
+    system.rows["somebody else"] = [Row("somebody else", "a", START)]
+
+    assert judge(tmp_path, system.found()).doubled == 1
+    assert audit(read_register(tmp_path), BEFORE, system.found(), others_vote=True).doubled == 0
+
+
+@pytest.mark.parametrize("sums", ["tallies", "shown"])
+def test_sums_that_disagree_with_the_rows_are_found(tmp_path: Path, sums: str) -> None:
+    found = hold_election(tmp_path, random.Random(1)).found()
+    assert found.recount is not None
+    wrong = {**found.recount, "a": found.recount["a"] + 1}
+
+    report = judge(tmp_path, Found(**{**vars(found), sums: wrong}))
+
+    assert len(report.problems) == 1
+    assert str((found.recount["a"] + 1, found.recount["a"])) in report.problems[0]
+
+
+@pytest.mark.parametrize(("name", "value"), [("waiting", 1), ("rejected", 1), ("settled", 999), ("settled", 1001)])
+def test_a_queue_that_had_more_or_fewer_votes_is_found(tmp_path: Path, name: str, value: int) -> None:
+    found = hold_election(tmp_path, random.Random(1)).found()
+
+    assert not judge(tmp_path, Found(**{**vars(found), name: value})).ok
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_without_the_database_only_totals_are_compared_and_it_says_so(tmp_path: Path, difference: int) -> None:
+    system = hold_election(tmp_path, random.Random(1))
+    voters = len(system.rows)
+
+    right = judge(tmp_path, Found(rows=None, shown={"a": voters}))
+    wrong = judge(tmp_path, Found(rows=None, shown={"a": voters + difference}))
+
+    assert right.ok
+    assert any("not every voter's vote" in note for note in right.notes)
+    assert not wrong.ok
+
+
+def note(ledger: Ledger, option: str, outcome: Outcome | None, *, sent: int | None = None) -> int:
+    number = ledger.send("v", option) if sent is None else sent
+    if outcome is not None:
+        ledger.answer(number, outcome, "", voter=None)
+    return number
+
+
+def possible(folder: Path) -> set[str]:
+    return {cast.option for cast in read_register(folder).voters["v"]}
+
+
+def test_the_last_accepted_vote_is_the_one(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        for option in "abc":
+            note(ledger, option, Outcome.ACCEPTED)
+        note(ledger, "d", Outcome.REFUSED)
+
+    assert possible(tmp_path) == {"c"}
+
+
+def test_a_vote_in_doubt_or_in_flight_may_be_the_last(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        note(ledger, "a", Outcome.IN_DOUBT)
+        note(ledger, "b", Outcome.ACCEPTED)
+        note(ledger, "c", Outcome.IN_DOUBT)
+        note(ledger, "d", None)
+
+    assert possible(tmp_path) == {"b", "c", "d"}
+
+
+def test_of_two_votes_at_once_either_may_be_the_last(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        first, second = ledger.send("v", "a"), ledger.send("v", "b")
+        note(ledger, "b", Outcome.ACCEPTED, sent=second)
+        note(ledger, "a", Outcome.ACCEPTED, sent=first)
+
+    assert possible(tmp_path) == {"a", "b"}
+
+
+def test_the_register_holds_few_votes_of_each_voter(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        for number in range(1000):
+            note(ledger, "ab"[number % 2], Outcome.ACCEPTED)
+
+    assert len(read_register(tmp_path).voters["v"]) == 1
+
+
+def test_a_line_that_a_crash_cut_off_is_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger-1.jsonl"
+    with open_ledger(path) as ledger:
+        note(ledger, "a", Outcome.ACCEPTED)
+    with path.open("a") as file:
+        file.write('{"event":"se')
+
+    assert possible(tmp_path) == {"a"}
+
+
+def test_a_voter_who_was_taken_for_another_is_a_problem(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        ledger.answer(ledger.send("v", "a"), Outcome.ACCEPTED, "303", voter="w")
+    register: Register = read_register(tmp_path)
+
+    assert not audit(register, BEFORE, Found(rows=[Row("v", "a", None)])).ok
