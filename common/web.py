@@ -3,6 +3,7 @@
 import importlib.resources
 import os
 import socket
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -96,6 +97,11 @@ def beside(scheme: str, host: str, port: int) -> str:
     """The address of another port of the host that a request was sent to."""
     name = urlsplit(f"//{host}").hostname or "localhost"
     return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/"
+
+
+def rfc3339(time: datetime) -> str:
+    """A time in UTC as APIs write it."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def as_refused(error: Exception) -> Refused:

@@ -1,10 +1,11 @@
 """Starts Locust against the system: `python -m loadtest ui`, `headless`, `master` or `worker`; the rest is settings.
 
-USERS, SPAWN_RATE, RUN_TIME, SHAPE, MODEL, PROCESSES, LOADTEST_PORT, MASTER, VOTE_URL and RESULT_URL come from the
-environment. `compare` sets two runs side by side, `drill` kills parts under load.
+USERS, SPAWN_RATE, RUN_TIME, SHAPE, MODEL, PROCESSES, LOADTEST_PORT, MASTER, MASTER_PORT, EXPECT_WORKERS, VOTE_URL,
+RESULT_URL and LIMITS come from the environment. `compare` sets two runs side by side, `drill` kills parts under load.
 """
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -68,22 +69,30 @@ def _check_settings() -> None:
         raise LoadTestError(f"SHAPE={shape} is no shape: take one of {', '.join(SHAPES)}")
     if model not in MODELS:
         raise LoadTestError(f"MODEL={model} is no model: take people or open")
-    for name in ("USERS", "SPAWN_RATE", "PROCESSES", "LOADTEST_PORT"):
+    for name in ("USERS", "SPAWN_RATE", "PROCESSES", "LOADTEST_PORT", "MASTER_PORT", "EXPECT_WORKERS"):
         if number(name, 1) < 1:
             raise LoadTestError(f"{name}={os.environ[name]} is less than 1")
 
 
 def _arguments(mode: str, environment: dict[str, str]) -> list[str]:
     shape = environment.get("SHAPE", "")
+    port, processes = f"{number('MASTER_PORT', 5557):.0f}", int(number("PROCESSES", 1))
     if mode == "worker":
-        return ["--worker", "--master-host", environment.get("MASTER") or "127.0.0.1", *_processes()]
+        master = environment.get("MASTER") or "127.0.0.1"
+        return ["--worker", "--master-host", master, "--master-port", port, *_processes(processes)]
     arguments = ["--host", environment["VOTE_URL"], "--stop-timeout", STOP_SECONDS, *_size(mode, shape)]
+    if mode == "master":
+        workers = f"{number('EXPECT_WORKERS', 1):.0f}"
+        arguments += ["--master", "--master-bind-port", port, "--expect-workers", workers]
+    elif processes > 1:
+        port = _free_port()
+        own = ["--master-port", port, "--master-bind-port", port, "--master-bind-host", "127.0.0.1"]
+        arguments += [*own, *_processes(processes)]
     if mode == "headless":
-        return [*arguments, "--headless", "--only-summary", *_processes()]
-    port = f"{number('LOADTEST_PORT', 8089):.0f}"
-    ui = [*arguments, "--web-host", "127.0.0.1", "--web-port", port, "--class-picker"]
-    print(f"the load test's page: http://localhost:{port}  (stop with Ctrl-C)")
-    return [*ui, "--master"] if mode == "master" else [*ui, *_processes()]
+        return [*arguments, "--headless", "--only-summary"]
+    page = f"{number('LOADTEST_PORT', 8089):.0f}"
+    print(f"the load test's page: http://localhost:{page}  (stop with Ctrl-C)")
+    return [*arguments, "--web-host", "127.0.0.1", "--web-port", page, "--class-picker"]
 
 
 def _size(mode: str, shape: str) -> list[str]:
@@ -93,16 +102,22 @@ def _size(mode: str, shape: str) -> list[str]:
         users = users or str(limits()["find_limit"]["first_users"])
     elif mode == "headless":
         users, run_time = users or "100", run_time or ("" if shape else "60s")
-        rate = rate or str(max(1, int(users) // 5))
+    if users:
+        rate = rate or str(max(1, int(float(users)) // 5))
     named = {"--users": users, "--spawn-rate": rate, "--run-time": run_time}
     size = [part for name, value in named.items() if value for part in (name, value)]
     starts = mode != "headless" and (shape or (users and run_time))
     return [*size, "--autostart"] if starts else size
 
 
-def _processes() -> list[str]:
-    count = int(number("PROCESSES", 1))
+def _processes(count: int) -> list[str]:
     return ["--processes", str(count)] if count > 1 else []
+
+
+def _free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

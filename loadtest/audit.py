@@ -88,9 +88,14 @@ def _may_be(cast: Cast, row: Row) -> bool:
 
 
 def _note_undecided(report: Report, register: Register) -> None:
-    undecided = [voter for voter, own in register.voters.items() if len(own) > 1 or (own and not _must_be_there(own))]
+    undecided = [voter for voter, own in register.voters.items() if any(_in_doubt(cast) for cast in own)]
+    report.either = sum(1 for own in register.voters.values() if len(own) > 1 and not any(map(_in_doubt, own)))
     report.undecided = len(undecided)
     report.undecided_voters = undecided[:MOST_SHOWN]
+
+
+def _in_doubt(cast: Cast) -> bool:
+    return cast.outcome is Outcome.IN_DOUBT
 
 
 def _must_be_there(own: list[Cast]) -> bool:

@@ -3,11 +3,12 @@
 from typing import Any
 
 from loadtest.runs import Run
+from loadtest.settings import shown
 
 
 def say(run: Run) -> None:
     """Print the audit and the verdict."""
-    for line in in_words(run.result, str(run.folder)) if run.result else [run.problem or "the run did not end"]:
+    for line in in_words(run.result, shown(run.folder)) if run.result else [run.problem or "the run did not end"]:
         print(line, flush=True)
 
 
@@ -35,7 +36,7 @@ def _audit(audit: dict[str, Any]) -> list[str]:
             f"  {audit['accepted']:,} votes of {audit['voters']:,} voters accepted, {audit['refused']:,} refused, "
             f"{audit['in_doubt']:,} in doubt; {audit['seconds']:g} s to look",
             f"  {audit['confirmed']:,} voters confirmed   {audit['lost']} lost   {audit['doubled']} doubled   "
-            f"{audit['reverted']} reverted   {audit['undecided']} undecided",
+            f"{audit['reverted']} reverted   {audit['undecided']} undecided   {audit['either']} voted twice at once",
         ]
     lines += [f"  wrong: {problem}" for problem in audit["problems"]]
     lines += [f"  note: {note}" for note in audit["notes"]]

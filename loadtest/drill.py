@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.outages import Outage, outage, read_events
-from loadtest.settings import PROJECT, LoadTestError, Target, data_folder, number, target
+from loadtest.settings import PROJECT, LoadTestError, Target, data_folder, number, shown, target
 
 VICTIMS = ("worker", "redis", "postgres", "result", "vote")
-FIRST_KILL_SECONDS = 10.0
+FIRST_SECONDS = 10.0  # until the first kill
 CALM_SECONDS = 12.0  # between two kills, and after the last
 USERS = 60
 POLL_SECONDS = 0.2
@@ -28,16 +28,16 @@ BEGIN_SECONDS = 60.0
 def drill() -> int:
     """Run it; 0 if every vote was found and everything recovered."""
     victims = tuple(os.environ.get("VICTIMS", "").split()) or VICTIMS
-    calm = number("CALM_SECONDS", CALM_SECONDS)
+    first, calm = number("FIRST_SECONDS", FIRST_SECONDS), number("CALM_SECONDS", CALM_SECONDS)
     _pids(victims)
-    seconds = FIRST_KILL_SECONDS + calm * len(victims)
+    seconds = first + calm * len(victims)
     print(
         f"the drill: {int(number('USERS', USERS))} users, {seconds:.0f} s; kill -9 of {', '.join(victims)}", flush=True
     )
     folders = _folders()
     with _load(seconds) as load:
         try:
-            kills = _carry_out(victims, calm, load, folders)
+            kills = _carry_out(victims, (first, calm), load, folders)
             output, _ = load.communicate()
         except BaseException:
             load.terminate()
@@ -50,14 +50,15 @@ def drill() -> int:
 
 
 def _carry_out(
-    victims: tuple[str, ...], calm: float, load: subprocess.Popen[str], folders: set[Path]
+    victims: tuple[str, ...], times: tuple[float, float], load: subprocess.Popen[str], folders: set[Path]
 ) -> list[tuple[str, float]]:
     deadline = time.monotonic() + BEGIN_SECONDS
     while not any((folder / "before.json").exists() for folder in _folders() - folders):
         if load.poll() is not None or time.monotonic() > deadline:
             return []
         time.sleep(POLL_SECONDS)
-    next_kill = time.monotonic() + FIRST_KILL_SECONDS
+    first, calm = times
+    next_kill = time.monotonic() + first
     kills = []
     for victim in victims:
         time.sleep(max(0.0, next_kill - time.monotonic()))
@@ -104,7 +105,7 @@ def _say(result: dict[str, Any], outages: list[Outage], folder: Path) -> None:
     names = ("accepted", "refused", "in_doubt", "voters", "confirmed", "lost", "doubled", "reverted", "undecided")
     print("  " + ", ".join(f"{audit[name]:,} {name.replace('_', ' ')}" for name in names if name in audit))
     print(*(f"  wrong: {problem}" for problem in audit["problems"]), sep="\n", end="")
-    print(f"\nthe run: {folder}")
+    print(f"\nthe run: {shown(folder)}")
 
 
 def _pids(victims: tuple[str, ...]) -> dict[str, int]:

@@ -49,7 +49,8 @@ class Report:
     lost: int = 0
     doubled: int = 0
     reverted: int = 0
-    undecided: int = 0
+    either: int = 0  # voters who voted twice at once: either vote may be their last
+    undecided: int = 0  # voters with a vote in doubt that may be their last
     undecided_voters: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -11,6 +11,7 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 
 from loadtest.console import in_words
 from loadtest.runs import Run
+from loadtest.settings import shown
 
 
 def write_report(environment: Environment, run: Run) -> None:
@@ -18,7 +19,7 @@ def write_report(environment: Environment, run: Run) -> None:
     assert run.result is not None
     make_report: Any = get_html_report
     page: str = make_report(environment, show_download_link=False)
-    text = html.escape("\n".join(in_words(run.result, str(run.folder))))
+    text = html.escape("\n".join(in_words(run.result, shown(run.folder))))
     ours = (
         '<section style="max-width:1200px;margin:2rem auto;padding:0 1rem;font-family:sans-serif">'
         f"{run.timeline.svg()}<h2>Audit and verdict</h2><pre style='white-space:pre-wrap'>{text}</pre></section>"

@@ -20,6 +20,7 @@ from loadtest.timeline import Timeline
 from loadtest.verdict import judge
 
 LOOK_SECONDS = 2.0
+TELL_EVERY = 5  # looks
 WARM_UP_SECONDS = 60.0
 MEGABYTE = 1_000_000
 
@@ -109,6 +110,8 @@ class Run:
             second = time.monotonic() - self.began
             self.timeline.look(second, times_of(self._environment, TO_SCREEN))
             self._memory.append((second, self._megabytes()))
+            if self._environment.web_ui is None and len(self._memory) % TELL_EVERY == 0:
+                print(progress(self._environment, second), flush=True)
 
     def _megabytes(self) -> float:
         runner = self._environment.runner
@@ -127,6 +130,14 @@ class Run:
             "growth_mb": round(warm[-1] - warm[0], 1),
             "minutes": round(minutes, 1),
         }
+
+
+def progress(environment: Environment, second: float) -> str:
+    """How it goes, in a line."""
+    now = measured(environment, second)
+    figures = ", ".join(f"{name} {value:g}" for name, value in now.figures().items() if value is not None)
+    users = environment.runner.user_count if environment.runner else 0
+    return f"{second:6.0f} s  {users} users  {now.votes:,} votes  {figures}"
 
 
 def new_folder() -> Path:

@@ -43,6 +43,11 @@ def data_folder() -> Path:
     return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
 
 
+def shown(folder: Path) -> str:
+    """A folder as a person types it."""
+    return str(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)
+
+
 def target() -> Target:
     """The system that the environment names, or else the one that runs here; raises LoadTestError."""
     vote_url, result_url = (os.environ.get(name, "").rstrip("/") for name in ("VOTE_URL", "RESULT_URL"))

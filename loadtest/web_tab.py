@@ -10,8 +10,21 @@ from flask import Response, request
 from locust.web import WebUI
 
 from loadtest.runs import Run
+from loadtest.settings import shown
 
 KEY = "audit"
+WORDS = {
+    "accepted": "votes accepted",
+    "voters": "voters who cast them",
+    "confirmed": "voters whose last vote is in the database, once",
+    "lost": "lost",
+    "doubled": "doubled",
+    "reverted": "reverted: an older vote came back",
+    "either": "voted twice at once: either vote is right",
+    "undecided": "undecided: their last vote got no clear answer",
+    "refused": "votes refused",
+    "in_doubt": "votes in doubt",
+}
 SCRIPT = """
 const chart = document.createElement("img");
 chart.alt = "vote to screen in milliseconds";
@@ -66,13 +79,12 @@ def rows(run: Run | None) -> list[dict[str, Any]]:
         return [_row(1, "the audit", state)]
     audit = run.result["audit"]
     verdict = "every vote was found" if audit["ok"] else "FOUND WRONG"
-    names = ("voters", "accepted", "confirmed", "lost", "doubled", "reverted", "undecided", "refused", "in_doubt")
-    found = [("the audit", verdict), *((name.replace("_", " "), audit.get(name, "?")) for name in names)]
+    found = [("the audit", verdict), *((words, audit.get(name, "?")) for name, words in WORDS.items())]
     found += [("wrong", problem) for problem in audit["problems"]]
     found += [("note", note) for note in audit["notes"]]
     found += [("limit", line) for line in run.result["limits_in_words"]]
     found += [("limit found", line) for line in run.result["climb_in_words"]]
-    found += [("the run", "PASSED" if run.result["ok"] else "FAILED"), ("its files", str(run.folder))]
+    found += [("the run", "PASSED" if run.result["ok"] else "FAILED"), ("its files", shown(run.folder))]
     return [_row(number, name, value) for number, (name, value) in enumerate(found, start=1)]
 
 

@@ -11,11 +11,10 @@ from quart_schema import document_response, hide
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import INSTANCE, ErrorBody, Refused, beside, create_website
+from common.web import INSTANCE, ErrorBody, Refused, beside, create_website, rfc3339
 from result.board import Board, NotReadYet
 from result.live import add_live
 from result.schema import TallyBody
-from result.tally import rfc3339
 
 DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
 

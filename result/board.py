@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from common.ballot import Ballot
-from result.tally import Tally, rfc3339, snapshot
+from common.web import rfc3339
+from result.tally import Tally, snapshot
 from result.viewers import Viewers
 
 HEARTBEAT_SECONDS = 2.5  # how often viewers get the tally without a change, so that silence means trouble

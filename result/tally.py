@@ -8,6 +8,7 @@ from typing import Any
 from asyncpg import Connection
 
 from common.ballot import Ballot, Option
+from common.web import rfc3339
 
 # as many rows as options, however many votes there are
 READ = """
@@ -56,8 +57,3 @@ def snapshot(tally: Tally, ballot: Ballot) -> dict[str, Any]:
         "as_of": rfc3339(tally.as_of) if tally.as_of else None,
         "read_at": rfc3339(tally.read_at),
     }
-
-
-def rfc3339(time: datetime) -> str:
-    """A time in UTC as APIs write it."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -8,7 +8,7 @@ from common.vote_queue import Peek, QueueUnavailable
 
 
 class FakeVoteQueue:
-    """The vote queue in memory. With `failing` set it answers as if Redis were gone."""
+    """The vote queue in memory; `failing`: Redis is gone; `losing_answers`: it goes after it took a push."""
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -16,6 +16,7 @@ class FakeVoteQueue:
         self.counted = 0
         self.pushes: list[int] = []
         self.failing = False
+        self.losing_answers = False
         self.arrived = asyncio.Event()
 
     async def push(self, messages: Sequence[bytes]) -> int:
@@ -23,6 +24,8 @@ class FakeVoteQueue:
         self.messages += messages
         self.pushes.append(len(messages))
         self.arrived.set()
+        if self.losing_answers:
+            raise QueueUnavailable("Redis: told to fail")
         return len(self.messages)
 
     async def waiting(self) -> int:

@@ -2,11 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from quart import Quart, Response, jsonify, request
+from quart import Quart, g, jsonify, request
 from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response
 
-from common.web import ErrorBody
+from common.web import ErrorBody, rfc3339
 from vote.body import JSON, option_of_json, read_body
 from vote.casting import PollingStation
 from vote.schema import BallotBody, ReceiptBody, VoteBody
@@ -31,14 +31,10 @@ def add_api(app: Quart, station: PollingStation) -> None:
         The answer 202 means that the vote is accepted and will be counted. 503 means that it is not known to be: vote
         again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote.
         """
-        option = option_of_json(await read_body(request, JSON))
-        receipt = await station.cast(request.cookies, option)
-        response: Response = jsonify(
-            vote=receipt.option, label=receipt.label, cast_at=receipt.cast_at.isoformat().replace("+00:00", "Z")
-        )
-        response.status_code = 202
-        station.cookies.set(response, receipt.voter, secure=request.is_secure)
-        return response
+        g.voter = station.voter(request.cookies)
+        receipt = await station.cast(g.voter, option_of_json(await read_body(request, JSON)))
+        g.voter = receipt.voter
+        return jsonify(vote=receipt.option, label=receipt.label, cast_at=rfc3339(receipt.cast_at)), 202
 
     @app.get("/api/ballot")
     @document_response(BallotBody)

@@ -1,6 +1,6 @@
 """The vote service as an application: its routes are in `page` and `api`."""
 
-from quart import Quart, request
+from quart import Quart, Response, g, request
 
 from common.ops import Health
 from common.settings import Settings
@@ -24,6 +24,14 @@ def create_app(settings: Settings, pusher: Pusher, health: Health) -> Quart:
             raise Refused(
                 403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there."
             )
+
+    @app.after_request
+    async def remember_voter(response: Response) -> Response:
+        # also when the vote was refused or is in doubt: voting again must be the same voter's vote
+        if voter := g.get("voter"):
+            station.cookies.set(response, voter, secure=request.is_secure)
+            response.headers["Cache-Control"] = "no-store"
+        return response
 
     add_page(app, station, settings)
     add_api(app, station)

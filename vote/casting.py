@@ -38,13 +38,16 @@ class PollingStation:
         self.cookies = cookies
         self._pusher = pusher
 
-    async def cast(self, cookies: Mapping[str, str], option: str) -> Receipt:
+    def voter(self, cookies: Mapping[str, str]) -> Voter:
+        """Who sent a request: a voter that we know, or else a new one."""
+        return self.cookies.read(cookies) or new_voter()
+
+    async def cast(self, voter: Voter, option: str) -> Receipt:
         """Accept a vote; raises Refused when it is for no option, or when the queue is not known to have it."""
         label = self.ballot.label(option)
         if label is None:
             keys = ", ".join(option.key for option in self.ballot.options)
             raise Refused(400, "unknown_option", f"The ballot has no such option; it has: {keys}.")
-        voter = self.cookies.read(cookies) or new_voter()
         cast_at = datetime.now(UTC)
         try:
             await self._pusher.push(encode(Vote(voter.id, option, cast_at)))

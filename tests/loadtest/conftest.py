@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system import PROJECT
+from tests.system import PROJECT, System, running_system
 
 LIMITS = """
 [weights]
@@ -88,6 +89,13 @@ class LoadTest:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+@pytest.fixture(scope="package")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system, for all load tests that leave it as it is."""
+    with running_system(tmp_path_factory.mktemp("system"), {}) as system:
+        yield system
 
 
 @pytest.fixture
