@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 
 from loadtest.findings import Baseline, Found, Report, Row
 from loadtest.ledger import Cast, Outcome
@@ -70,21 +71,29 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, othe
 
 def _unknown(strangers: list[Row], nameless: list[Cast]) -> int:
     """How many of the strangers can't be voters who were never told who they are."""
-    unknown = 0
-    free = list(nameless)
-    for row in strangers:
-        found = next((cast for cast in free if _may_be(cast, row)), None)
-        if found is None:
-            unknown += 1
+    return sum(
+        _unmatched(
+            sorted(row.cast_at or 0.0 for row in strangers if row.option == option),
+            sorted((cast.sent_at, cast.answered_at) for cast in nameless if cast.option == option),
+        )
+        for option in {row.option for row in strangers}
+    )
+
+
+def _unmatched(times: list[float], windows: list[tuple[float, float]]) -> int:
+    """How many of the times find no window of their own, from the sending to the answer; both are in order."""
+    unmatched, begun, ends = 0, 0, list[float]()
+    for time in times:
+        while begun < len(windows) and windows[begun][0] - CLOCKS_SECONDS <= time:
+            heappush(ends, windows[begun][1] + CLOCKS_SECONDS)
+            begun += 1
+        while ends and ends[0] < time:
+            heappop(ends)
+        if ends:
+            heappop(ends)
         else:
-            free.remove(found)
-    return unknown
-
-
-def _may_be(cast: Cast, row: Row) -> bool:
-    if cast.option != row.option or row.cast_at is None:
-        return cast.option == row.option
-    return cast.sent_at - CLOCKS_SECONDS <= row.cast_at <= cast.answered_at + CLOCKS_SECONDS
+            unmatched += 1
+    return unmatched
 
 
 def _note_undecided(report: Report, register: Register) -> None:

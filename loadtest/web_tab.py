@@ -79,13 +79,22 @@ def rows(run: Run | None) -> list[dict[str, Any]]:
         return [_row(1, "the audit", state)]
     audit = run.result["audit"]
     verdict = "every vote was found" if audit["ok"] else "FOUND WRONG"
-    found = [("the audit", verdict), *((words, audit.get(name, "?")) for name, words in WORDS.items())]
+    found = [("the audit", verdict), *((words, _number(audit.get(name))) for name, words in WORDS.items())]
     found += [("wrong", problem) for problem in audit["problems"]]
     found += [("note", note) for note in audit["notes"]]
-    found += [("limit", line) for line in run.result["limits_in_words"]]
+    found += [_limit(**one) for one in run.result["limits"]]
     found += [("limit found", line) for line in run.result["climb_in_words"]]
     found += [("the run", "PASSED" if run.result["ok"] else "FAILED"), ("its files", shown(run.folder))]
     return [_row(number, name, value) for number, (name, value) in enumerate(found, start=1)]
+
+
+def _number(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
+
+
+def _limit(name: str, value: float | None, limit: float, holds: bool) -> tuple[str, str]:
+    measured = "not measured" if value is None else f"{value:g}"
+    return f"{name}, at most {limit:g}", measured if holds else f"{measured}: BROKEN"
 
 
 def _row(number: int, name: str, value: object) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The audit, with a system that is a dictionary: it keeps every promise, or breaks one once in a thousand votes."""
 
 import random
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,17 @@ def test_a_vote_counted_for_a_stranger_is_doubled(tmp_path: Path) -> None:
 
     assert judge(tmp_path, system.found()).doubled == 1
     assert audit(read_register(tmp_path), BEFORE, system.found(), others_vote=True).doubled == 0
+
+
+@pytest.mark.parametrize(("second", "doubled"), [(0.5, 0), (-5.0, 1), (9.0, 1)])
+def test_a_stranger_may_be_a_voter_who_was_never_told_who_it_is(tmp_path: Path, second: float, doubled: int) -> None:
+    """But only one who cast its vote while that voter's vote was under way."""
+    began = time.time()
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        ledger.answer(ledger.send(None, "a"), Outcome.IN_DOUBT, "503", voter=None)
+    rows = [Row("stranger", "a", began + second)]
+
+    assert judge(tmp_path, Found(rows=rows)).doubled == doubled
 
 
 @pytest.mark.parametrize("sums", ["tallies", "shown"])
