@@ -11,11 +11,6 @@ from vote.pusher import VotePusher
 
 
 @pytest.fixture
-def queue() -> FakeVoteQueue:
-    return FakeVoteQueue()
-
-
-@pytest.fixture
 async def pusher(queue: FakeVoteQueue) -> AsyncIterator[VotePusher]:
     pusher = VotePusher(queue)
     running = asyncio.create_task(pusher.run())

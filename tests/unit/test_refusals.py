@@ -1,33 +1,12 @@
 """What is not one vote from our own page is refused, with its reason."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 from quart import Quart
 
-from common.ops import Health
-from common.settings import Settings
 from tests.fakes import FakeVoteQueue
-from vote.app import create_app
-from vote.pusher import VotePusher
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def queue() -> FakeVoteQueue:
-    return FakeVoteQueue()
-
-
-@pytest.fixture
-async def app(queue: FakeVoteQueue) -> AsyncIterator[Quart]:
-    pusher = VotePusher(queue)
-    running = asyncio.create_task(pusher.run())
-    settings = Settings(options={"a": "Cats", "b": "<Dogs>", "c": "Birds"})
-    yield create_app(settings, pusher, Health({"redis": queue.ping}))
-    running.cancel()
 
 
 REFUSED: list[tuple[str, dict[str, str], bytes, int, str]] = [

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -10,28 +9,10 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from common.ops import Health
-from common.settings import Settings
 from tests.fakes import FakeVoteQueue
-from vote.app import create_app
-from vote.pusher import VotePusher
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def queue() -> FakeVoteQueue:
-    return FakeVoteQueue()
-
-
-@pytest.fixture
-async def app(queue: FakeVoteQueue) -> AsyncIterator[Quart]:
-    pusher = VotePusher(queue)
-    running = asyncio.create_task(pusher.run())
-    settings = Settings(options={"a": "Cats", "b": "<Dogs>", "c": "Birds"})
-    yield create_app(settings, pusher, Health({"redis": queue.ping}))
-    running.cancel()
 
 
 @pytest.fixture
