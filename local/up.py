@@ -32,9 +32,8 @@ def up(settings: Settings) -> None:
     with running.lock(data) as lock:
         sockets = socket_folder(data)
         plan = _plan(settings, sockets)
-        colour = sys.stdout.isatty() and not is_set("NO_COLOR")
         try:
-            asyncio.run(supervise(plan, lock=lock, log=Log(sys.stdout.fileno(), colour=colour)))
+            asyncio.run(supervise(plan, lock=lock, log=Log(sys.stdout.fileno(), colour=_in_colour())))
         finally:
             for name in (POSTGRES_SOCKET, REDIS_SOCKET):
                 remove_sockets(sockets, name)
@@ -65,14 +64,13 @@ def _plan(settings: Settings, sockets: Path) -> Plan:
 
 
 def _services(settings: Settings, ports: dict[str, int], urls: dict[str, str]) -> list[Program]:
-    colour = sys.stdout.isatty()
     own = {
         **{name: str(port) for name, port in ports.items()},
         **{name: url for name, url in urls.items() if not is_set(name)},
         "DATA_DIR": str(settings.data_dir),
         "PYTHONUNBUFFERED": "1",
     }
-    defaults = {"LOG_FORMAT": "colour" if colour else "console"}
+    defaults = {"LOG_FORMAT": "colour" if _in_colour() else "console"}
     return [
         Program(
             name=name,
@@ -83,6 +81,10 @@ def _services(settings: Settings, ports: dict[str, int], urls: dict[str, str]) -
         )
         for name in SERVICES
     ]
+
+
+def _in_colour() -> bool:
+    return sys.stdout.isatty() and not is_set("NO_COLOR")
 
 
 def _ports(settings: Settings) -> dict[str, int]:
