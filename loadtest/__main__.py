@@ -91,6 +91,7 @@ def _arguments(mode: str, environment: dict[str, str]) -> list[str]:
     if mode == "headless":
         return [*arguments, "--headless", "--only-summary"]
     page = f"{number('LOADTEST_PORT', 8089):.0f}"
+    _check_port(int(page))
     print(f"the load test's page: http://localhost:{page}  (stop with Ctrl-C)")
     return [*arguments, "--web-host", "127.0.0.1", "--web-port", page, "--class-picker"]
 
@@ -112,6 +113,16 @@ def _size(mode: str, shape: str) -> list[str]:
 
 def _processes(count: int) -> list[str]:
     return ["--processes", str(count)] if count > 1 else []
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise LoadTestError(f"port {port} can't be used ({reason}): set LOADTEST_PORT to another one") from error
 
 
 def _free_port() -> str:

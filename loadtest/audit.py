@@ -55,10 +55,13 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, othe
         if voter not in seen and _must_be_there(own)
     ]
     _note_undecided(report, register)
-    unknown = _unknown(strangers, register.nameless)
     report.lost, report.doubled, report.reverted = len(lost), len(doubled), len(reverted)
     for wrong in (lost, doubled, reverted):
         _tell(report, report.problems, wrong)
+    _judge_strangers(report, _unknown(strangers, register.nameless), others_vote=others_vote)
+
+
+def _judge_strangers(report: Report, unknown: int, *, others_vote: bool) -> None:
     if unknown and others_vote:
         report.notes.append(f"{unknown} rows are of voters who are not of this run")
     elif unknown:

@@ -17,7 +17,7 @@ from loadtest.cpu import CpuMeter
 from loadtest.measure import TO_SCREEN, measured, pids, table, times_of
 from loadtest.settings import PROJECT, LoadTestError, data_folder, limits, target
 from loadtest.timeline import Timeline
-from loadtest.verdict import judge
+from loadtest.verdict import Measured, judge
 
 LOOK_SECONDS = 2.0
 TELL_EVERY = 5  # looks
@@ -52,15 +52,30 @@ class Run:
         """Audit, judge, and write everything down."""
         if not self.problem:
             self._look("after")
-        now = measured(self._environment, self._seconds)
+        self.result = self._judge()
+        (self.folder / "result.json").write_text(json.dumps(self.result, indent=2) + "\n", encoding="utf-8")
+
+    def _judge(self) -> dict[str, Any]:
+        now, audit = measured(self._environment, self._seconds), self._audit()
         judgements = [] if os.environ.get("LIMITS_OFF") else judge(now, limits()["limits"])
-        audit = self._audit()
         problems = [] if now.votes else ["no vote was accepted"]
         climb = getattr(self._environment.shape_class, "climb", None)
         if climb is not None:
             judgements = []  # it climbs until they break
             problems += [] if climb.held else ["no step of the climb held"]
-        self.result = {
+        return {
+            **self._facts(now),
+            "climb": [step.as_json() for step in climb.steps] if climb else [],
+            "climb_in_words": climb.in_words() if climb else [],
+            "limits": [one.as_json() for one in judgements],
+            "limits_in_words": [one.in_words() for one in judgements],
+            "audit": audit,
+            "problems": problems,
+            "ok": audit["ok"] and not problems and all(one.holds for one in judgements),
+        }
+
+    def _facts(self, now: Measured) -> dict[str, Any]:
+        return {
             "run": self.folder.name,
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "vote_url": self._environment.host,
@@ -71,15 +86,7 @@ class Run:
             "cores_used": self._shares,
             "memory": self._growth(),
             "table": table(self._environment),
-            "climb": [step.as_json() for step in climb.steps] if climb else [],
-            "climb_in_words": climb.in_words() if climb else [],
-            "limits": [one.as_json() for one in judgements],
-            "limits_in_words": [one.in_words() for one in judgements],
-            "audit": audit,
-            "problems": problems,
-            "ok": audit["ok"] and not problems and all(one.holds for one in judgements),
         }
-        (self.folder / "result.json").write_text(json.dumps(self.result, indent=2) + "\n", encoding="utf-8")
 
     def _look(self, moment: str) -> None:
         """Look at the system in a process of its own, because asyncio does not live beside gevent."""

@@ -1,6 +1,7 @@
 """How the load test hangs on Locust's events: a ledger for each test, and an audit after it."""
 
 import os
+import signal
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -31,6 +32,8 @@ class Tests:
     def on_init(self, environment: Environment, **_: Any) -> None:
         """Locust is there, and no test yet."""
         environment.shape_class = None  # Locust takes the first one it finds
+        # As a KeyboardInterrupt it may be raised, and be lost, in any greenlet; Locust handles SIGTERM by gevent.
+        gevent.signal_handler(signal.SIGINT, os.kill, os.getpid(), signal.SIGTERM)
         if name := os.environ.get("SHAPE"):
             _take_shape(environment, name)
         if isinstance(environment.runner, MasterRunner):

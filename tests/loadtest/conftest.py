@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class LoadTest:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self._started: list[asyncio.subprocess.Process] = []
 
     def limits(self, *, think: str = "[0.1, 0.5]", vote_ms: int = 15_000) -> None:
         (self.folder / "limits.toml").write_text(LIMITS.format(think=think, vote_ms=vote_ms))
@@ -65,16 +66,19 @@ class LoadTest:
             self.limits()
         kept = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
         own = {"DATA_DIR": str(self.data), "LIMITS": str(self.folder / "limits.toml")}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "loadtest", *command),
             cwd=PROJECT,
             env=kept | own | settings,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+        self._started.append(process)
+        return process
 
     async def end(self, process: asyncio.subprocess.Process) -> Outcome:
-        output, _ = await process.communicate()
+        async with asyncio.timeout(60):
+            output, _ = await process.communicate()
         folders = sorted((self.data / "loadtest").glob("2*/result.json"))
         result = json.loads(folders[-1].read_text()) if folders else {}
         assert process.returncode is not None
@@ -82,10 +86,11 @@ class LoadTest:
 
     async def run(self, *command: str, **settings: str) -> Outcome:
         """Start one, and wait for its end."""
-        process = await self.start(*command, **settings)
-        try:
-            return await self.end(process)
-        finally:
+        return await self.end(await self.start(*command, **settings))
+
+    async def kill_all(self) -> None:
+        """End what a failed test left."""
+        for process in self._started:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
@@ -99,5 +104,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture
-def loadtest(tmp_path: Path) -> LoadTest:
-    return LoadTest(tmp_path)
+async def loadtest(tmp_path: Path) -> AsyncIterator[LoadTest]:
+    loadtest = LoadTest(tmp_path)
+    yield loadtest
+    await loadtest.kill_all()

@@ -1,5 +1,7 @@
 """What the load test can't do, it says in one line that tells what to do."""
 
+import asyncio
+
 import pytest
 
 from tests.loadtest.conftest import LoadTest
@@ -23,6 +25,23 @@ async def test_where_nothing_runs_it_says_how_to_start_it(loadtest: LoadTest) ->
     assert outcome.code == 1
     assert "make up" in outcome.output
     assert len(outcome.output.splitlines()) == 1
+
+
+async def test_a_taken_port_is_named_with_its_setting(loadtest: LoadTest) -> None:
+    async def ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(ready, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    async with server:
+        outcome = await loadtest.run("ui", VOTE_URL=url, RESULT_URL=url, LOADTEST_PORT=str(port))
+
+    assert outcome.code == 1
+    assert f"port {port} can't be used" in outcome.output
+    assert "LOADTEST_PORT" in outcome.output
 
 
 @pytest.mark.parametrize(

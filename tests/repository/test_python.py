@@ -12,7 +12,13 @@ LONGEST_FILE = 200
 LONGEST_FUNCTION = 30
 
 # Who may sleep: it waits with a deadline, or it plays people who think.
-SLEEPERS = {Path("tests/waiting.py"), Path("tests/drill/voters.py")}
+# the waiting itself, people who think, a queue that is polled, a line that is slow
+SLEEPERS = {
+    Path("tests/waiting.py"),
+    Path("tests/drill/voters.py"),
+    Path("tests/loadtest/saboteur.py"),
+    Path("tests/loadtest/slow_proxy.py"),
+}
 SLEEPS = {"sleep", "wait_for_timeout"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
