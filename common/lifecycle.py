@@ -171,7 +171,10 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
+    taken = None
     try:
         asyncio.run(main(settings))
-    except* PortTaken as taken:
-        sys.exit(f"{service}: {taken.exceptions[0]} is taken: set {service.upper()}_PORT to another port")
+    except* PortTaken as group:
+        taken = group.exceptions[0]
+    if taken is not None:  # not raised inside of "except*": Python 3.11.2 would wrap it
+        sys.exit(f"{service}: {taken} is taken: set {service.upper()}_PORT to another port")
