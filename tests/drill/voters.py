@@ -64,7 +64,7 @@ class PollingPlace:
             outcome, text = Outcome.REFUSED, type(error).__name__  # it was never sent
         except httpx.HTTPError as error:
             outcome, text = Outcome.IN_DOUBT, type(error).__name__
-        self._ledger.answer(number, outcome, text, voter=voter, seconds=time.monotonic() - began)
+        self._ledger.answer_after(time.monotonic() - began, number, outcome, text, voter=voter)
         return outcome is Outcome.ACCEPTED
 
 

@@ -19,7 +19,7 @@ REGISTRIES = [
         ("crates", ".io"),
         ("ruby", "gems.org"),
         ("ana", "conda.org"),
-        ("proxy.", "golang.org"),
+        ("proxy.gol", "ang.org"),
         ("--index", "-url"),
         ("--extra", "-index-url"),
         ("--find", "-links"),
