@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class TablesMissing(Exception):
-    """the worker has not made the tables yet"""
+    """The database is there, its tables are not."""
 
 
 Unavailable = (TablesMissing, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
@@ -40,7 +40,7 @@ async def watch_tally(database_url: str, show: Callable[[Tally], None]) -> None:
                     show(tally)
         except Unavailable as error:
             if connected is not False:
-                log.warning("waiting_for_postgresql", problem=str(error) or type(error).__doc__)
+                log.warning("waiting_for_postgresql", problem=str(error) or type(error).__name__)
             connected = False
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
@@ -65,7 +65,7 @@ async def _listen(database_url: str) -> AsyncIterator[tuple[Connection, asyncio.
     changed = asyncio.Event()
     try:
         if await connection.fetchval("SELECT to_regclass('tallies')") is None:
-            raise TablesMissing
+            raise TablesMissing("the worker has not made the tables yet")
         connection.add_termination_listener(lambda _: changed.set())
         await connection.add_listener(CHANNEL, lambda *_: changed.set())
         yield connection, changed
