@@ -90,9 +90,9 @@ format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff format
 
 lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 takes the newest versions
-	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest"
+	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker"
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt
-	@for part in vote worker result local loadtest; do \
+	@for part in vote worker result local loadtest docker; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done
 

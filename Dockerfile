@@ -1,0 +1,91 @@
+# One recipe, one image per service:
+#   docker build --build-arg SERVICE=vote --target final --tag tallyho-vote .
+# SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits) and proxy.
+ARG SERVICE
+
+# ---- what all images have ----
+FROM python:3.13-slim AS base
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    # in a container, loopback would reach nobody; compose.yml decides who outside may connect
+    HOST=0.0.0.0
+RUN useradd --uid 10001 --create-home tallyho
+WORKDIR /app
+
+# ---- how each service is started, and asked for its health: a command as a list gets its signals itself ----
+FROM base AS vote
+EXPOSE 5000
+HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "5000"]
+ENV COMMAND="python -m vote"
+CMD ["python", "-m", "vote"]
+
+FROM base AS worker
+EXPOSE 9100
+HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "9100"]
+ENV COMMAND="python -m worker"
+CMD ["python", "-m", "worker"]
+
+FROM base AS result
+EXPOSE 5001
+HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "5001"]
+ENV COMMAND="python -m result"
+CMD ["python", "-m", "result"]
+
+FROM base AS loadtest
+EXPOSE 8089 5557
+ENV COMMAND="python -m loadtest master" DATA_DIR=/data LOADTEST_HOST=0.0.0.0
+RUN install --directory --owner tallyho --group tallyho /data
+COPY local ./local
+VOLUME /data
+CMD ["python", "-m", "loadtest", "master"]
+
+# ---- packages: a layer of their own, made again only when the requirements change ----
+FROM base AS packages
+ARG SERVICE
+RUN python -m venv --without-pip /venv
+COPY ${SERVICE}/requirements.txt ${SERVICE}/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
+
+FROM packages AS dev-packages
+COPY docker/requirements.txt docker/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r docker/requirements.txt
+
+# ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
+FROM ${SERVICE} AS dev
+ARG SERVICE
+ENV SERVICE=${SERVICE} PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS="-p no:cacheprovider"
+RUN chown tallyho: /app
+COPY --from=dev-packages --chown=tallyho /venv /venv
+USER tallyho
+COPY --chown=tallyho pyproject.toml ./
+COPY --chown=tallyho common ./common
+COPY --chown=tallyho local ./local
+COPY --chown=tallyho db ./db
+COPY --chown=tallyho tests ./tests
+COPY --chown=tallyho ${SERVICE} ./${SERVICE}
+# static files are read at each request: an edit of them needs no new start
+CMD exec watchfiles --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
+
+# ---- for use: nothing in it can be changed by what runs in it, and there is no pip in its environment ----
+FROM ${SERVICE} AS final
+ARG SERVICE
+LABEL org.opencontainers.image.title="tallyho-${SERVICE}" \
+      org.opencontainers.image.description="The ${SERVICE} of tallyho, a voting application made to be taken apart"
+COPY --from=packages /venv /venv
+COPY common ./common
+COPY db ./db
+COPY ${SERVICE} ./${SERVICE}
+RUN python -m compileall -q .
+USER tallyho
+
+# ---- before several result services: its own image, because a proxy's image would need this file as well ----
+FROM debian:trixie-slim AS proxy
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends haproxy \
+ && rm -rf /var/lib/apt/lists/*
+COPY docker/haproxy.cfg /etc/haproxy/haproxy.cfg
+EXPOSE 8080
+USER haproxy
+CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
