@@ -44,6 +44,9 @@ psql: $(FOR_RUNNING) ## the database's console; takes commands from standard inp
 redis-cli: $(FOR_RUNNING) ## the queue's console; takes commands from standard input, and ARGS="llen votes"
 	@exec $(RUN) local redis-cli $(ARGS)
 
+codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGET=1 makes all codes void
+	@exec $(RUN) local.codes $(if $(FORGET),--forget,$(N))
+
 ##@ Prove it
 test: $(FOR_TESTS) ## run all tests
 	@$(RUN) pytest tests
@@ -85,6 +88,9 @@ check: $(FOR_TESTS) ## lint, format and types, changing nothing
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
 
+audit-dependencies: $(FOR_TESTS) ## ask the advisory service about every locked package; needs the network
+	@exec $(RUN) local.audit
+
 format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
@@ -95,6 +101,10 @@ lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 tak
 	@for part in vote worker result local loadtest docker; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done
+
+metrics-doc: $(FOR_RUNNING) ## write docs/metrics.md anew, from the metrics in the code
+	@$(RUN) local.metrics_doc
+.PHONY: metrics-doc
 
 clean: ## remove the virtual environment and caches; the votes in .data/ stay
 	rm -rf $(VENV) .data/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -147,3 +157,4 @@ $(VENV)/bin/python: $(shell $(VENV_IS_GOOD) || echo remake)
 	@$(PYTHON) -m venv $(VENV)
 
 .PHONY: remake
+.PHONY: codes audit-dependencies

@@ -4,7 +4,6 @@ The ancestor application's messages have no `cast_at`; they are votes as well. U
 """
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +21,7 @@ class Vote:
     voter_id: str
     option: str
     cast_at: datetime | None
+    traceparent: str | None = None  # of the span that pushed it, if it is traced (common/traces.py)
 
 
 def encode(vote: Vote) -> bytes:
@@ -29,6 +29,8 @@ def encode(vote: Vote) -> bytes:
     message: dict[str, object] = {"voter_id": vote.voter_id, "vote": vote.option}
     if vote.cast_at is not None:
         message["cast_at"] = vote.cast_at.timestamp()
+    if vote.traceparent is not None:
+        message["traceparent"] = vote.traceparent
     return json.dumps(message).encode()
 
 
@@ -40,7 +42,13 @@ def decode(message: bytes) -> Vote:
         raise MalformedVote(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise MalformedVote("not a JSON object")
-    return Vote(_voter_id(fields.get("voter_id")), _option(fields.get("vote")), _cast_at(fields.get("cast_at")))
+    traceparent = fields.get("traceparent")
+    return Vote(
+        _voter_id(fields.get("voter_id")),
+        _option(fields.get("vote")),
+        _cast_at(fields.get("cast_at")),
+        traceparent if isinstance(traceparent, str) else None,  # never a reason to reject a vote
+    )
 
 
 def _voter_id(value: object) -> str:
@@ -62,9 +70,9 @@ def _option(value: object) -> str:
 def _cast_at(value: object) -> datetime | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise MalformedVote("cast_at is not a number")
     try:
         return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):  # also NaN, Infinity, and whole numbers that no float can hold
         raise MalformedVote("cast_at is not a time in the years 1 to 9999") from None

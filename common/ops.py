@@ -19,6 +19,9 @@ REQUEST_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 
+# a method is whatever a client sends: any other is one label
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+
 Check = Callable[[], Awaitable[None]]
 
 
@@ -84,6 +87,7 @@ def count_requests(app: Quart) -> None:
     @app.after_request
     async def count(response: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "unknown"
-        REQUESTS.labels(request.method, route, str(response.status_code)).inc()
-        REQUEST_SECONDS.labels(request.method, route).observe(time.perf_counter() - g.started)
+        method = request.method if request.method in METHODS else "other"
+        REQUESTS.labels(method, route, str(response.status_code)).inc()
+        REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - g.started)
         return response

@@ -15,6 +15,7 @@ from local.log import Log
 from local.ports import check_port, free_port, port_problem
 from local.postgres import postgres_program, postgres_url
 from local.programs import Program
+from local.prometheus import observers
 from local.redis import redis_program, redis_url
 from local.running import Running
 from local.sockets import POSTGRES_SOCKET, REDIS_SOCKET, remove_sockets, socket_folder
@@ -52,6 +53,7 @@ def _plan(settings: Settings, sockets: Path) -> Plan:
         urls["REDIS_URL"] = redis_url(sockets)
     shown_host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::") else settings.host
     addresses = {name: f"http://{shown_host}:{ports[f'{name.upper()}_PORT']}" for name in SERVICES}
+    servers += observers(settings, addresses)
     facts = Running(
         pid=os.getpid(),
         vote_url=addresses["vote"],

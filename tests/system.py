@@ -121,6 +121,19 @@ def running_system(data: Path, settings: Mapping[str, str]) -> Iterator[System]:
         system.stop()
 
 
+@contextmanager
+def paused(process: int) -> Iterator[None]:
+    """A process and its children hang for a while."""
+    processes = [process, *children_of(process)]
+    for each in processes:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in processes:
+            os.kill(each, signal.SIGCONT)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of this machine that nobody listens on."""
     with ExitStack() as stack:

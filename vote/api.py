@@ -7,14 +7,15 @@ from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response
 
 from common.web import ErrorBody, rfc3339
-from vote.body import JSON, option_of_json, read_body
+from vote.body import JSON, paper_of_json, read_body
 from vote.casting import PollingStation
+from vote.door import Door
 from vote.schema import BallotBody, ReceiptBody, VoteBody
 
 Route = Callable[[], Awaitable[ResponseReturnValue]]
 
 
-def add_api(app: Quart, station: PollingStation) -> None:
+def add_api(app: Quart, station: PollingStation, door: Door) -> None:
     """Add `POST /api/votes` and `GET /api/ballot`."""
     ballot = {
         "question": station.ballot.question,
@@ -29,10 +30,14 @@ def add_api(app: Quart, station: PollingStation) -> None:
         """Cast a vote
 
         The answer 202 means that the vote is accepted and will be counted. 503 means that it is not known to be: vote
-        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote.
+        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote. Where a
+        code is asked for, the same code is the same voter.
         """
         g.voter = station.voter(request.cookies)
-        receipt = await station.cast(g.voter, option_of_json(await read_body(request, JSON)))
+        door.count(g.voter, request.remote_addr)
+        paper = paper_of_json(await read_body(request, JSON))
+        g.voter = await door.admit(g.voter, paper.code)
+        receipt = await station.cast(g.voter, paper.option)
         g.voter = receipt.voter
         return jsonify(vote=receipt.option, label=receipt.label, cast_at=rfc3339(receipt.cast_at)), 202
 
@@ -44,6 +49,6 @@ def add_api(app: Quart, station: PollingStation) -> None:
 
 
 def _document_refusals(route: Route) -> Route:
-    for status in (400, 403, 413, 415, 503):
+    for status in (400, 403, 413, 415, 429, 503):
         route = document_response(ErrorBody, status)(route)
     return route

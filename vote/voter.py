@@ -18,6 +18,7 @@ class Voter:
 
     id: str
     choice: str | None = None
+    is_new: bool = False  # nobody has seen it before
 
 
 class VoterCookies:
@@ -47,7 +48,7 @@ class VoterCookies:
 
 def new_voter() -> Voter:
     """A voter nobody has seen before."""
-    return Voter(secrets.token_hex(16))
+    return Voter(secrets.token_hex(16), is_new=True)
 
 
 def _unsign(signer: Signer, value: str) -> str | None:
