@@ -1,7 +1,7 @@
 # One recipe, one image per service:
 #   docker build --build-arg SERVICE=vote --target final --tag tallyho-vote .
 # SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits) and proxy.
-ARG SERVICE
+ARG SERVICE=vote
 
 # ---- what all images have ----
 FROM python:3.13-slim AS base
@@ -42,14 +42,15 @@ CMD ["python", "-m", "loadtest", "master"]
 # ---- packages: a layer of their own, made again only when the requirements change ----
 FROM base AS packages
 ARG SERVICE
+ENV PIP_CACHE_DIR=/var/cache/pip
 RUN python -m venv --without-pip /venv
 COPY ${SERVICE}/requirements.txt ${SERVICE}/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
 
 FROM packages AS dev-packages
 COPY docker/requirements.txt docker/
-RUN --mount=type=cache,target=/root/.cache/pip \
+RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r docker/requirements.txt
 
 # ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
