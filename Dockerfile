@@ -46,12 +46,12 @@ ENV PIP_CACHE_DIR=/var/cache/pip
 RUN python -m venv --without-pip /venv
 COPY ${SERVICE}/requirements.txt ${SERVICE}/
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
+    pip --python /venv/bin/python install --quiet --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
 
 FROM packages AS dev-packages
 COPY docker/requirements.txt docker/
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r docker/requirements.txt
+    pip --python /venv/bin/python install --quiet --disable-pip-version-check --require-hashes -r docker/requirements.txt
 
 # ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
 FROM ${SERVICE} AS dev
@@ -90,3 +90,23 @@ COPY docker/haproxy.cfg /etc/haproxy/haproxy.cfg
 EXPOSE 8080
 USER haproxy
 CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
+
+# ---- `make test-image`: all tests on this image's Python, as an ordinary user ----
+FROM base AS test
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends apache2-utils chromium git make procps redis-server \
+ && rm -rf /var/lib/apt/lists/* \
+ # a container has no user namespaces for Chromium's sandbox
+ && echo 'CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"' > /etc/chromium.d/in-a-container \
+ && chown tallyho: /app
+USER tallyho
+COPY --chown=tallyho requirements-dev.txt ./
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip,uid=10001 \
+    python -m venv .venv \
+ && .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+COPY --chown=tallyho . .
+# installed, and with a Redis on PATH: nothing is left for `make test` to fetch
+RUN touch .venv/.local-installed .venv/.loadtest-installed .venv/.dev-installed
+ENV HOST=127.0.0.1
+CMD ["make", "test"]
