@@ -28,6 +28,7 @@ from common.settings import Settings, SettingsError
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
+CANCEL_SECONDS = 1.0  # from one attempt to end the server to the next
 # Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
 PING_SECONDS = 10.0
 
@@ -103,7 +104,9 @@ async def _serve_until(
     finally:
         asyncio.get_running_loop().set_exception_handler(_ignore_cancelled_connections)
         deadline.cancel()
-        server.cancel()
+        while not server.done():  # Hypercorn takes no notice of being cancelled while it starts
+            server.cancel()
+            await asyncio.wait({server}, timeout=CANCEL_SECONDS)
         with suppress(asyncio.CancelledError):
             await server
 
