@@ -54,6 +54,21 @@ def is_answered(path: Path) -> bool:
         return True
 
 
+def ask(path: Path, message: bytes, *, farewell: bytes = b"") -> bytes:
+    """The beginning of the answer that a server gives on this socket, empty if there is none within a second."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+            connection.sendall(message)
+            answer = connection.recv(1000)
+        except OSError:
+            return b""
+        with contextlib.suppress(OSError):  # a server that refuses us has gone already
+            connection.sendall(farewell)
+        return answer
+
+
 def _fits(folder: Path) -> bool:
     # A comma separates hosts in a PostgreSQL address, and can't be quoted there.
     return len(os.fsencode(folder / POSTGRES_SOCKET)) <= LONGEST_PATH and "," not in str(folder)
