@@ -5,7 +5,6 @@ import hashlib
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 from local.errors import LocalError
@@ -20,7 +19,8 @@ IN_DATA = "run"
 def socket_folder(data: Path) -> Path:
     """The folder for the sockets of the servers whose data lies in `data` (an absolute path)."""
     name = f"tallyho-{os.geteuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
-    for folder in (data / IN_DATA, Path(tempfile.gettempdir()).resolve() / name, Path("/tmp").resolve() / name):
+    # Not TMPDIR: each Nix shell has one of its own, and several runs are to find each other.
+    for folder in (data / IN_DATA, Path("/tmp").resolve() / name):
         if _fits(folder):
             return folder
     raise LocalError(f"{data} is too deep for a socket: set DATA_DIR to a shorter path")
