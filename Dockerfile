@@ -67,7 +67,7 @@ COPY --chown=tallyho db ./db
 COPY --chown=tallyho tests ./tests
 COPY --chown=tallyho ${SERVICE} ./${SERVICE}
 # static files are read at each request: an edit of them needs no new start
-CMD exec watchfiles --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
+CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
 
 # ---- for use: nothing in it can be changed by what runs in it, and there is no pip in its environment ----
 FROM ${SERVICE} AS final
