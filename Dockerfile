@@ -56,7 +56,7 @@ RUN --mount=type=cache,target=/var/cache/pip \
 # ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
 FROM ${SERVICE} AS dev
 ARG SERVICE
-ENV SERVICE=${SERVICE} PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS="-p no:cacheprovider"
+ENV SERVICE=${SERVICE} PYTHONPYCACHEPREFIX=/tmp/pycache PYTEST_ADDOPTS="-p no:cacheprovider"
 RUN chown tallyho: /app
 COPY --from=dev-packages --chown=tallyho /venv /venv
 USER tallyho
@@ -78,7 +78,8 @@ COPY --from=packages /venv /venv
 COPY common ./common
 COPY db ./db
 COPY ${SERVICE} ./${SERVICE}
-RUN python -m compileall -q .
+# compiles all that it will import, which it can't write down itself; a package that is missing is told here
+RUN python -c "import common.probe, ${SERVICE}.__main__" && python -m compileall -q .
 USER tallyho
 
 # ---- before several result services: its own image, because a proxy's image would need this file as well ----

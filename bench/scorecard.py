@@ -39,7 +39,7 @@ def missed(scores: Mapping[str, Score]) -> list[str]:
         times = scores.get(GOAL_ENVIRONMENT, Score()).seconds.get(edit)
         if times and median(times) > GOAL_SECONDS:
             found.append(
-                f"{TITLES[GOAL_ENVIRONMENT]}, {ROWS[edit]}: {_seconds(median(times))}; the goal is {GOAL_SECONDS:g} s"
+                f"{TITLES[GOAL_ENVIRONMENT]}, {ROWS[edit]}: {median(times):.2f} s; the goal is {GOAL_SECONDS:g} s"
             )
     for name, score in scores.items():
         if score.failed:

@@ -52,7 +52,7 @@ def test_an_environment_that_is_not_there_is_skipped_with_the_reason_and_misses_
 def test_under_tilt_each_service_shows_its_code_within_two_seconds_or_the_goal_is_missed() -> None:
     assert missed({"tilt": score()}) == []
     [goal] = missed({"tilt": score(worker=[2.4, 2.6, 1.0])})
-    assert "code of worker: 2.4 s" in goal
+    assert "code of worker: 2.40 s" in goal
 
 
 def test_other_environments_and_other_edits_have_no_goal() -> None:
