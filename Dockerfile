@@ -1,7 +1,7 @@
 # One recipe, one image per service:
 #   docker build --build-arg SERVICE=vote --target final --tag tallyho-vote .
 # SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits) and proxy.
-ARG SERVICE
+ARG SERVICE=vote
 
 # ---- what all images have ----
 FROM python:3.13-slim AS base
@@ -42,20 +42,21 @@ CMD ["python", "-m", "loadtest", "master"]
 # ---- packages: a layer of their own, made again only when the requirements change ----
 FROM base AS packages
 ARG SERVICE
+ENV PIP_CACHE_DIR=/var/cache/pip
 RUN python -m venv --without-pip /venv
 COPY ${SERVICE}/requirements.txt ${SERVICE}/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip --python /venv/bin/python install --quiet --disable-pip-version-check --require-hashes -r ${SERVICE}/requirements.txt
 
 FROM packages AS dev-packages
 COPY docker/requirements.txt docker/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /venv/bin/python install --disable-pip-version-check --require-hashes -r docker/requirements.txt
+RUN --mount=type=cache,target=/var/cache/pip \
+    pip --python /venv/bin/python install --quiet --disable-pip-version-check --require-hashes -r docker/requirements.txt
 
 # ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
 FROM ${SERVICE} AS dev
 ARG SERVICE
-ENV SERVICE=${SERVICE} PYTHONDONTWRITEBYTECODE=1 PYTEST_ADDOPTS="-p no:cacheprovider"
+ENV SERVICE=${SERVICE} PYTHONPYCACHEPREFIX=/tmp/pycache PYTEST_ADDOPTS="-p no:cacheprovider"
 RUN chown tallyho: /app
 COPY --from=dev-packages --chown=tallyho /venv /venv
 USER tallyho
@@ -66,7 +67,7 @@ COPY --chown=tallyho db ./db
 COPY --chown=tallyho tests ./tests
 COPY --chown=tallyho ${SERVICE} ./${SERVICE}
 # static files are read at each request: an edit of them needs no new start
-CMD exec watchfiles --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
+CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
 
 # ---- for use: nothing in it can be changed by what runs in it, and there is no pip in its environment ----
 FROM ${SERVICE} AS final
@@ -77,7 +78,8 @@ COPY --from=packages /venv /venv
 COPY common ./common
 COPY db ./db
 COPY ${SERVICE} ./${SERVICE}
-RUN python -m compileall -q .
+# compiles all that it will import, which it can't write down itself; a package that is missing is told here
+RUN python -c "import common.probe, ${SERVICE}.__main__" && python -m compileall -q .
 USER tallyho
 
 # ---- before several result services: its own image, because a proxy's image would need this file as well ----
@@ -89,3 +91,23 @@ COPY docker/haproxy.cfg /etc/haproxy/haproxy.cfg
 EXPOSE 8080
 USER haproxy
 CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
+
+# ---- `make test-image`: all tests on this image's Python, as an ordinary user ----
+FROM base AS test
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends apache2-utils chromium git make procps redis-server \
+ && rm -rf /var/lib/apt/lists/* \
+ # a container has no user namespaces for Chromium's sandbox
+ && echo 'CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"' > /etc/chromium.d/in-a-container \
+ && chown tallyho: /app
+USER tallyho
+COPY --chown=tallyho requirements-dev.txt ./
+ENV PIP_CACHE_DIR=/var/cache/pip
+RUN --mount=type=cache,target=/var/cache/pip,uid=10001 \
+    python -m venv .venv \
+ && .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+COPY --chown=tallyho . .
+# installed, and with a Redis on PATH: nothing is left for `make test` to fetch
+RUN touch .venv/.local-installed .venv/.loadtest-installed .venv/.dev-installed
+ENV HOST=127.0.0.1
+CMD ["make", "test"]

@@ -16,8 +16,9 @@ FOR_TESTS   := $(VENV)/.dev-installed
 FOR_LOAD    := $(VENV)/.loadtest-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset seed psql redis-cli test test-unit test-integration test-e2e drill check format lock clean \
-  loadtest loadtest-headless loadtest-compare loadtest-drill loadtest-master loadtest-worker
+.PHONY: help install up down restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
+  test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
+  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench codes fuzz audit-dependencies metrics-doc
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -25,14 +26,17 @@ help:
 	  /^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Run
-up: $(FOR_RUNNING) ## run everything on this machine; VOTE_PORT=5010, RESULT_PORT=5011, DATA_DIR=... set it up elsewhere
-	@exec $(RUN) local up
+up: $(FOR_RUNNING) ## run everything on this machine; VOTE_PORT=5010, RESULT_PORT=5011, DATA_DIR=..., PARTS="vote worker"
+	@exec $(RUN) local up $(PARTS)
 
-down: $(FOR_RUNNING) ## stop a `make up` that runs in the background
-	@exec $(RUN) local down
+down: $(FOR_RUNNING) ## stop what `make up` runs in the background; PARTS=worker stops a run of that part
+	@exec $(RUN) local down $(PARTS)
+
+restart: $(FOR_RUNNING) ## end one part of what runs, which is then started again; PART=redis
+	@exec $(RUN) local restart $(PART)
 
 ##@ Use what runs
-seed: $(FOR_RUNNING) ## cast 3,000 votes (2,000 a, 1,000 b); VOTE_URL=http://... casts them elsewhere
+seed: $(FOR_RUNNING) ## cast 3,000 votes (2,000 a, 1,000 b); VOTES=500, VOTE_URL=http://...
 	@exec $(RUN) local seed
 
 reset: $(FOR_RUNNING) ## empty votes, tallies and the queue
@@ -49,7 +53,7 @@ codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGE
 
 ##@ Prove it
 test: $(FOR_TESTS) ## run all tests
-	@$(RUN) pytest tests
+	@$(RUN) pytest tests --ignore tests/stack
 
 test-unit: $(FOR_TESTS) ## run the tests of the pure parts
 	@$(RUN) pytest tests/unit
@@ -60,12 +64,31 @@ test-integration: $(FOR_TESTS) ## run the tests against a real PostgreSQL and Re
 test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
 	@$(RUN) pytest tests/e2e
 
+test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them this machine has
+	@$(RUN) pytest tests/stack
+
+test-image: ## run all tests on the Python of the images, in a container
+	@docker build --quiet --target test --tag tallyho-test .
+	@docker run --rm --init --tmpfs /tmp:exec tallyho-test
+
 drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
 	@$(RUN) tests.drill --kills $(KILLS)
 
+fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=300
+	@EXAMPLES=$(or $(EXAMPLES),300) $(RUN) pytest tests/robustness --timeout 600
+
+audit: $(FOR_LOAD) ## look at what runs now, without a load: tallies, queue, dashboard, the last load test's votes
+	@exec $(RUN) loadtest audit
+
 ##@ Load
-loadtest: $(FOR_LOAD) ## put load on it from Locust's page; USERS=200 SPAWN_RATE=50 RUN_TIME=1m starts by itself
-	@exec $(RUN) loadtest ui
+loadtest: $(FOR_LOAD) $(if $(RELOAD),$(FOR_RUNNING)) ## put load on it from Locust's page; USERS=200 RUN_TIME=1m starts by itself, RELOAD=1 heeds edits
+	@exec $(if $(RELOAD),$(RUN) watchfiles --sigint-timeout 30 "$(RUN) loadtest ui" loadtest common,$(RUN) loadtest ui)
+
+loadtest-start: $(FOR_LOAD) ## press Start on the page that runs, and wait for the verdict; USERS=, RUN_TIME=, SHAPE=
+	@exec $(RUN) loadtest start
+
+loadtest-stop: $(FOR_LOAD) ## press Stop on the page that runs
+	@exec $(RUN) loadtest stop
 
 loadtest-headless: $(FOR_LOAD) ## the same without a page, with pass or fail; USERS=100 RUN_TIME=60s SHAPE=find-the-limit
 	@exec $(RUN) loadtest headless
@@ -73,7 +96,7 @@ loadtest-headless: $(FOR_LOAD) ## the same without a page, with pass or fail; US
 loadtest-compare: $(FOR_LOAD) ## set the last two runs side by side, or BEFORE=20260101-120000 AFTER=...
 	@exec $(RUN) loadtest compare $(BEFORE) $(AFTER)
 
-loadtest-drill: $(FOR_LOAD) ## kill parts of what `make up` runs under load, then look for every vote
+loadtest-drill: $(FOR_LOAD) ## kill parts under load, then look for every vote; COMPOSE=tallyho kills containers
 	@exec $(RUN) loadtest drill
 
 loadtest-master: $(FOR_LOAD) ## Locust's page for workers on other machines
@@ -82,7 +105,13 @@ loadtest-master: $(FOR_LOAD) ## Locust's page for workers on other machines
 loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROCESSES=4
 	@exec $(RUN) loadtest worker
 
+##@ Measure
+dev-bench: $(FOR_TESTS) ## how soon an edit is in what runs, start and memory; ENVIRONMENTS="tilt compose up" ROUNDS=3
+	@exec $(RUN) bench
+
 ##@ Change it
+install: $(FOR_TESTS) $(FOR_RUNNING) $(FOR_LOAD) ## install what running, testing and load need into .venv, which the other targets do by themselves
+
 check: $(FOR_TESTS) ## lint, format and types, changing nothing
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
@@ -96,15 +125,15 @@ format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff format
 
 lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 takes the newest versions
-	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker"
+	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker, traces"
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt
 	@for part in vote worker result local loadtest docker; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done
+	@$(LOCK) --group traces -c requirements-dev.txt -o observe/requirements-traces.txt
 
 metrics-doc: $(FOR_RUNNING) ## write docs/metrics.md anew, from the metrics in the code
 	@$(RUN) local.metrics_doc
-.PHONY: metrics-doc
 
 clean: ## remove the virtual environment and caches; the votes in .data/ stay
 	rm -rf $(VENV) .data/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -157,4 +186,3 @@ $(VENV)/bin/python: $(shell $(VENV_IS_GOOD) || echo remake)
 	@$(PYTHON) -m venv $(VENV)
 
 .PHONY: remake
-.PHONY: codes audit-dependencies

@@ -31,6 +31,7 @@ from common.traces import traces
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
+CANCEL_SECONDS = 1.0  # from one attempt to end the server to the next
 # Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
 PING_SECONDS = 10.0
 
@@ -112,7 +113,9 @@ async def _serve_until(
         await asyncio.wait({server, deadline}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         deadline.cancel()
-        server.cancel()
+        while not server.done():  # Hypercorn takes no notice of being cancelled while it starts
+            server.cancel()
+            await asyncio.wait({server}, timeout=CANCEL_SECONDS)
         with suppress(asyncio.CancelledError):
             await server
 

@@ -17,12 +17,7 @@ CLOCKS_SECONDS = 1.0
 
 def audit(register: Register, before: Baseline, found: Found, *, others_vote: bool = False) -> Report:
     """Compare what the voters were told with what is there; `others_vote`: rows of unknown voters are no problem."""
-    report = Report(
-        voters=len(register.voters),
-        accepted=register.outcomes[Outcome.ACCEPTED],
-        refused=register.outcomes[Outcome.REFUSED],
-        in_doubt=register.outcomes[Outcome.IN_DOUBT],
-    )
+    report = _report(register)
     if found.rows is not None:
         _judge_rows(report, register, found.rows, others_vote=others_vote)
     else:
@@ -32,6 +27,22 @@ def audit(register: Register, before: Baseline, found: Found, *, others_vote: bo
     _judge_queue(report, register, before, found, others_vote=others_vote)
     _tell(report, report.problems, register.mistaken)
     return report
+
+
+def audit_rows(register: Register, rows: Iterable[Row]) -> Report:
+    """Only look for the votes of a run that ended some time ago; others may have voted since."""
+    report = _report(register)
+    _judge_rows(report, register, rows, others_vote=True)
+    return report
+
+
+def _report(register: Register) -> Report:
+    return Report(
+        voters=len(register.voters),
+        accepted=register.outcomes[Outcome.ACCEPTED],
+        refused=register.outcomes[Outcome.REFUSED],
+        in_doubt=register.outcomes[Outcome.IN_DOUBT],
+    )
 
 
 def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, others_vote: bool) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest.settings import LoadTestError, data_folder
+from loadtest.errors import LoadTestError
+from loadtest.settings import data_folder
 
 # More than chance: by so much, and by so many milliseconds.
 WORSE = 1.2

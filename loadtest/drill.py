@@ -1,6 +1,6 @@
 """The drill under load: parts are killed at set moments while people vote and watch; then the audit, and how it felt.
 
-Only a system that runs here, started by `make up`, can be drilled: its supervisor starts again what was killed.
+What `make up` runs here can be drilled, and, with COMPOSE=tallyho, the containers of a Compose project.
 """
 
 import json
@@ -14,22 +14,25 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from loadtest.errors import LoadTestError
+from loadtest.killers import Killer, killer
 from loadtest.outages import Outage, outage, read_events
-from loadtest.settings import PROJECT, LoadTestError, Target, data_folder, number, shown, target
+from loadtest.settings import PROJECT, data_folder, number, shown, target
 
-VICTIMS = ("worker", "redis", "postgres", "result", "vote")
 FIRST_SECONDS = 10.0  # until the first kill
 CALM_SECONDS = 12.0  # between two kills, and after the last
 USERS = 60
 POLL_SECONDS = 0.2
 BEGIN_SECONDS = 60.0
+MORE_SECONDS = 600.0  # than the drill should take: it ends the load itself
 
 
 def drill() -> int:
     """Run it; 0 if every vote was found and everything recovered."""
-    victims = tuple(os.environ.get("VICTIMS", "").split()) or VICTIMS
+    hand = killer()
+    victims = tuple(os.environ.get("VICTIMS", "").split()) or hand.victims
     first, calm = number("FIRST_SECONDS", FIRST_SECONDS), number("CALM_SECONDS", CALM_SECONDS)
-    _pids(victims)
+    hand.check(victims)
     seconds = first + calm * len(victims)
     print(
         f"the drill: {int(number('USERS', USERS))} users, {seconds:.0f} s; kill -9 of {', '.join(victims)}", flush=True
@@ -37,7 +40,7 @@ def drill() -> int:
     folders = _folders()
     with _load(seconds) as load:
         try:
-            kills = _carry_out(victims, (first, calm), load, folders)
+            kills = _carry_out(hand, victims, (first, calm), load, folders)
             output, _ = load.communicate()
         except BaseException:
             load.terminate()
@@ -50,7 +53,7 @@ def drill() -> int:
 
 
 def _carry_out(
-    victims: tuple[str, ...], times: tuple[float, float], load: subprocess.Popen[str], folders: set[Path]
+    hand: Killer, victims: tuple[str, ...], times: tuple[float, float], load: subprocess.Popen[str], folders: set[Path]
 ) -> list[tuple[str, float]]:
     deadline = time.monotonic() + BEGIN_SECONDS
     while not any((folder / "before.json").exists() for folder in _folders() - folders):
@@ -58,28 +61,28 @@ def _carry_out(
             return []
         time.sleep(POLL_SECONDS)
     first, calm = times
-    next_kill = time.monotonic() + first
+    time.sleep(first)
     kills = []
     for victim in victims:
-        time.sleep(max(0.0, next_kill - time.monotonic()))
-        next_kill = time.monotonic() + calm
         if load.poll() is not None:
             break
-        process = _pids((victim,))[victim]
-        os.kill(process, signal.SIGKILL)
         kills.append((victim, time.time()))
-        print(f"  kill -9 {victim} ({process})", flush=True)
+        print(f"  {hand.kill(victim)}", flush=True)
+        time.sleep(calm)
+    if load.poll() is None:
+        load.send_signal(signal.SIGINT)  # by its own clock it would end before the last victim is back, or long after
     return kills
 
 
 def _load(seconds: float) -> subprocess.Popen[str]:
     """The load test, whose limits are off: what is killed is not fast."""
     users = f"{number('USERS', USERS):.0f}"
-    settings = {"USERS": users, "SPAWN_RATE": users, "RUN_TIME": f"{seconds:.0f}s", "SHAPE": "", "LIMITS_OFF": "1"}
+    longest = f"{seconds + MORE_SECONDS:.0f}s"
+    settings = {"USERS": users, "SPAWN_RATE": users, "RUN_TIME": longest, "SHAPE": "", "LIMITS_OFF": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "loadtest", "headless"],
         cwd=PROJECT,
-        env=os.environ | settings,
+        env=os.environ | target().environment() | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -106,20 +109,6 @@ def _say(result: dict[str, Any], outages: list[Outage], folder: Path) -> None:
     print("  " + ", ".join(f"{audit[name]:,} {name.replace('_', ' ')}" for name in names if name in audit))
     print(*(f"  wrong: {problem}" for problem in audit["problems"]), sep="\n", end="")
     print(f"\nthe run: {shown(folder)}")
-
-
-def _pids(victims: tuple[str, ...]) -> dict[str, int]:
-    deadline = time.monotonic() + 10
-    while True:
-        where: Target = target()
-        if not where.pids:
-            raise LoadTestError("only a system that runs here can be drilled: make up starts it")
-        if all(victim in where.pids for victim in victims):
-            return {victim: where.pids[victim] for victim in victims}
-        if time.monotonic() > deadline:
-            there = ", ".join(where.pids)
-            raise LoadTestError(f"there is no process of ours for all of {', '.join(victims)}; there are: {there}")
-        time.sleep(POLL_SECONDS)
 
 
 def _folders() -> set[Path]:

@@ -22,6 +22,7 @@ class Baseline:
     total: int | None = None  # by /api/tally
     settled: int | None = None
     rejected: int | None = None
+    table: str | None = None  # which table `votes` it was
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,16 +17,14 @@ from typing import Any, cast
 import asyncpg
 import httpx
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from common.vote_queue import COUNTED, REJECTED, VOTES
 from loadtest.audit import audit
+from loadtest.connect import NOT_YET, TABLE, database, read_shown, until
+from loadtest.errors import LoadTestError
 from loadtest.findings import Baseline, Found, Row
 from loadtest.register import read_register
-from loadtest.settings import LoadTestError, Target, limits, target
-
-POLL_SECONDS = 0.1
-CONNECT_SECONDS = 30.0
+from loadtest.settings import Target, limits, target
 
 NEW_ROWS = """
 SELECT voter_id, vote, extract(epoch FROM cast_at)
@@ -35,8 +32,6 @@ SELECT voter_id, vote, extract(epoch FROM cast_at)
  WHERE id > $1
  ORDER BY id
 """
-
-NOT_YET = (OSError, TimeoutError, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
 
 
 @dataclass(frozen=True)
@@ -66,11 +61,12 @@ def main(moment: str, folder: Path) -> None:
 async def _before(where: Target) -> Baseline:
     _, settled, rejected = await _queue(where)
     shown = await _shown(where.result_url)
-    last_id = None
+    last_id, table = None, None
     if where.database_url:
-        async with _database(where.database_url) as connection:
+        async with database(where.database_url) as connection:
             last_id = await connection.fetchval("SELECT coalesce(max(id), 0) FROM votes")
-    return Baseline(last_id=last_id, total=sum(shown.values()), settled=settled, rejected=rejected)
+            table = await connection.fetchval(TABLE)
+    return Baseline(last_id=last_id, total=sum(shown.values()), settled=settled, rejected=rejected, table=table)
 
 
 async def _after(where: Target, before: Baseline, folder: Path) -> Found:
@@ -82,7 +78,7 @@ async def _after(where: Target, before: Baseline, folder: Path) -> Found:
         rows=rows,
         recount=tables.recount if tables else None,
         tallies=tables.tallies if tables else None,
-        shown=await _shown(where.result_url, until=tables.recount if tables else None),
+        shown=await _shown(where.result_url, like=tables.recount if tables else None),
         waiting=waiting,
         settled=settled,
         rejected=rejected,
@@ -101,7 +97,7 @@ async def _queue(where: Target) -> tuple[int | None, int | None, int | None]:
         async def is_empty() -> bool:
             return await waiting() == 0
 
-        await _until(is_empty, limits()["audit"]["drain_seconds"])
+        await until(is_empty, limits()["audit"]["drain_seconds"])
         return (
             await waiting(),
             int(await redis.get(COUNTED) or 0),
@@ -110,15 +106,21 @@ async def _queue(where: Target) -> tuple[int | None, int | None, int | None]:
 
 
 async def _read_tables(url: str, last_id: int, path: Path) -> tuple[Tables, Iterator[Row]]:
-    async with _database(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    async with database(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         recount = await connection.fetch("SELECT vote, count(*) AS votes FROM votes GROUP BY vote")
         tallies = await connection.fetch("SELECT vote, votes FROM tallies")
-        await connection.copy_from_query(NEW_ROWS, last_id, output=path, format="csv")
+        rows = await new_rows(connection, last_id, path)
     tables = Tables(
         {row["vote"]: row["votes"] for row in recount},
         {row["vote"]: row["votes"] for row in tallies},
     )
-    return tables, _rows(path)
+    return tables, rows
+
+
+async def new_rows(connection: asyncpg.Connection, last_id: int, path: Path) -> Iterator[Row]:
+    """The rows that came after this one, by way of a file: there may be millions."""
+    await connection.copy_from_query(NEW_ROWS, last_id, output=path, format="csv")
+    return _rows(path)
 
 
 def _rows(path: Path) -> Iterator[Row]:
@@ -127,50 +129,19 @@ def _rows(path: Path) -> Iterator[Row]:
             yield Row(voter, option, float(cast_at) if cast_at else None)
 
 
-async def _shown(result_url: str, *, until: dict[str, int] | None = None) -> dict[str, int]:
+async def _shown(result_url: str, *, like: dict[str, int] | None = None) -> dict[str, int]:
     """The tally of the dashboard, by option; what it shows may be a moment old, so it gets some time to be right."""
     shown: dict[str, int] = {}
     async with httpx.AsyncClient(timeout=5, verify=False) as client:
 
         async def is_right() -> bool:
-            answer = (await client.get(f"{result_url}/api/tally")).raise_for_status()
+            now = await read_shown(client, result_url)
             shown.clear()
-            shown.update({option["key"]: option["votes"] for option in answer.json()["options"]})
-            return until is None or {key: votes for key, votes in shown.items() if votes} == until
+            shown.update(now)
+            return like is None or {key: votes for key, votes in shown.items() if votes} == like
 
-        await _until(is_right, limits()["audit"]["dashboard_seconds"])
+        await until(is_right, limits()["audit"]["dashboard_seconds"])
     return shown
-
-
-async def _until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    """Return when it is so, or the time is over; an error that lasts is raised."""
-    deadline = time.monotonic() + seconds
-    while True:
-        late = time.monotonic() > deadline
-        try:
-            if await condition() or late:
-                return
-        except NOT_YET:
-            if late:
-                raise
-        await asyncio.sleep(POLL_SECONDS)
-
-
-@asynccontextmanager
-async def _database(url: str) -> AsyncIterator[asyncpg.Connection]:
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while True:
-        try:
-            connection = await asyncpg.connect(url, timeout=5)
-            break
-        except NOT_YET:
-            if time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(POLL_SECONDS)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

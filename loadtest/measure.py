@@ -6,8 +6,9 @@ from typing import Any
 from locust.env import Environment
 
 from loadtest.cpu import CpuMeter
+from loadtest.errors import LoadTestError
 from loadtest.figures import Histogram, percentile, since, together
-from loadtest.settings import LoadTestError, target
+from loadtest.settings import target
 from loadtest.users.booth import API_VOTE, FORGED_VOTE, FORM_VOTE
 from loadtest.verdict import Measured
 

@@ -5,7 +5,8 @@ import time
 
 import httpx
 
-from loadtest.settings import LoadTestError, Target
+from loadtest.errors import LoadTestError
+from loadtest.settings import Target
 
 READY_SECONDS = 30.0
 NOBODY_SECONDS = 3.0  # a system that is about to start answers by then

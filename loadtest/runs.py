@@ -14,8 +14,9 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from loadtest.cpu import CpuMeter
+from loadtest.errors import LoadTestError
 from loadtest.measure import TO_SCREEN, measured, pids, table, times_of
-from loadtest.settings import PROJECT, LoadTestError, data_folder, limits, target
+from loadtest.settings import PROJECT, data_folder, limits, target
 from loadtest.timeline import Timeline
 from loadtest.verdict import Measured, judge
 
@@ -54,6 +55,14 @@ class Run:
             self._look("after")
         self.result = self._judge()
         (self.folder / "result.json").write_text(json.dumps(self.result, indent=2) + "\n", encoding="utf-8")
+
+    def progress(self) -> str:
+        """How it goes, in a line."""
+        second = time.monotonic() - self.began
+        now = measured(self._environment, second)
+        figures = ", ".join(f"{name} {value:g}" for name, value in now.figures().items() if value is not None)
+        users = self._environment.runner.user_count if self._environment.runner else 0
+        return f"{second:6.0f} s  {users} users  {now.votes:,} votes  {figures}"
 
     def _judge(self) -> dict[str, Any]:
         now, audit = measured(self._environment, self._seconds), self._audit()
@@ -118,7 +127,7 @@ class Run:
             self.timeline.look(second, times_of(self._environment, TO_SCREEN))
             self._memory.append((second, self._megabytes()))
             if self._environment.web_ui is None and len(self._memory) % TELL_EVERY == 0:
-                print(progress(self._environment, second), flush=True)
+                print(self.progress(), flush=True)
 
     def _megabytes(self) -> float:
         runner = self._environment.runner
@@ -137,14 +146,6 @@ class Run:
             "growth_mb": round(warm[-1] - warm[0], 1),
             "minutes": round(minutes, 1),
         }
-
-
-def progress(environment: Environment, second: float) -> str:
-    """How it goes, in a line."""
-    now = measured(environment, second)
-    figures = ", ".join(f"{name} {value:g}" for name, value in now.figures().items() if value is not None)
-    users = environment.runner.user_count if environment.runner else 0
-    return f"{second:6.0f} s  {users} users  {now.votes:,} votes  {figures}"
 
 
 def new_folder() -> Path:

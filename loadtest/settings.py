@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtest import compose
+from loadtest.errors import LoadTestError
 from local import running
 from local.errors import LocalError
 
 PROJECT = Path(__file__).resolve().parent.parent
 LIMITS = Path(__file__).parent / "limits.toml"
-
-
-class LoadTestError(Exception):
-    """The text says what is wrong and what to do next."""
+EVERY_ADDRESS = ("0.0.0.0", "::", "*")  # listening on these is to be reached by any address of this machine
 
 
 @dataclass(frozen=True)
@@ -50,23 +49,51 @@ def shown(folder: Path) -> str:
 
 def target() -> Target:
     """The system that the environment names, or else the one that runs here; raises LoadTestError."""
-    vote_url, result_url = (os.environ.get(name, "").rstrip("/") for name in ("VOTE_URL", "RESULT_URL"))
-    redis_url, database_url = (os.environ.get(name, "") for name in ("REDIS_URL", "DATABASE_URL"))
+    project = compose_project()
+    named = compose.addresses(project) if project else {}
+    vote_url, result_url, redis_url, database_url = (
+        (_secret(name) or named.get(name, "")).rstrip("/")
+        for name in ("VOTE_URL", "RESULT_URL", "REDIS_URL", "DATABASE_URL")
+    )
     if bool(vote_url) != bool(result_url):
         raise LoadTestError("set both VOTE_URL and RESULT_URL, or neither to test the system that runs here")
     try:
         facts = running.read(data_folder())
     except LocalError as error:
         raise LoadTestError(str(error)) from error
-    if facts is not None and vote_url in ("", facts.vote_url):
+    if facts is not None and facts.vote_url and facts.result_url and not project and vote_url in ("", facts.vote_url):
         return Target(
             facts.vote_url, result_url or facts.result_url, facts.redis_url, facts.database_url, dict(facts.pids)
         )
     if not vote_url:
         raise LoadTestError(
-            "tallyho is not running here: make up starts it (or name another system by VOTE_URL=... RESULT_URL=...)"
+            "tallyho is not running here: make up starts it (or name another system by VOTE_URL=... RESULT_URL=..., or "
+            "a Compose project by COMPOSE=tallyho)"
         )
     return Target(vote_url, result_url, redis_url, database_url)
+
+
+def compose_project() -> str:
+    """The Compose project whose containers are meant; empty if none is."""
+    return os.environ.get("COMPOSE", "").strip()
+
+
+def page_host() -> str:
+    """The address that Locust's page listens on."""
+    return os.environ.get("LOADTEST_HOST") or "127.0.0.1"
+
+
+def page_port() -> int:
+    """The port of Locust's page."""
+    return int(number("LOADTEST_PORT", 8089))
+
+
+def page_url() -> str:
+    """Where Locust's page is, as this machine reaches it."""
+    if url := os.environ.get("LOADTEST_URL", "").rstrip("/"):
+        return url
+    host = page_host()
+    return f"http://{'127.0.0.1' if host in EVERY_ADDRESS else host}:{page_port()}"
 
 
 def limits() -> dict[str, Any]:
@@ -85,3 +112,14 @@ def number(name: str, default: float) -> float:
         return float(text) if text else default
     except ValueError:
         raise LoadTestError(f"{name}={text} is not a number") from None
+
+
+def _secret(name: str) -> str:
+    """A variable, or what is in the file that NAME_FILE names, as the services read them."""
+    value, path = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE", "")
+    if value or not path:
+        return value
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LoadTestError(f"{name}_FILE: can't be read: {error}") from error

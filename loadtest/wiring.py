@@ -2,10 +2,12 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import locust
+from locust import runners
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -16,8 +18,13 @@ from loadtest.report import write_report
 from loadtest.runs import Run
 from loadtest.shapes import SHAPES
 from loadtest.users.booth import ANSWER_SECONDS
+from loadtest.web_api import add_web_api
 from loadtest.web_tab import add_web_tab
 from loadtest.workers import Collector, own_ledger, send_ledger
+
+# A terminal sends Ctrl-C to all its processes, and some of them pass it on.
+SAME_PRESS_SECONDS = 1.0
+MASTER_SILENT_SECONDS = 15
 
 
 class Tests:
@@ -27,19 +34,29 @@ class Tests:
         self.run: Run | None = None
         self.collector: Collector | None = None
         self._number = 0
+        self._interrupted = 0.0
+        self._run_time: int | None = None
         self._finishing: Any = None
 
     def on_init(self, environment: Environment, **_: Any) -> None:
         """Locust is there, and no test yet."""
         environment.shape_class = None  # Locust takes the first one it finds
+        options: Any = environment.parsed_options
+        if options.headless or options.autostart:
+            # Locust would count from now on, and end a test that has hardly begun: `_end_in_time` counts.
+            self._run_time, options.run_time = options.run_time, None
         # As a KeyboardInterrupt it may be raised, and be lost, in any greenlet; Locust handles SIGTERM by gevent.
-        gevent.signal_handler(signal.SIGINT, os.kill, os.getpid(), signal.SIGTERM)
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
         if name := os.environ.get("SHAPE"):
             _take_shape(environment, name)
         if isinstance(environment.runner, MasterRunner):
             self.collector = Collector(environment.runner)
         if environment.web_ui is not None:
             add_web_tab(environment.web_ui, lambda: self.run)
+            add_web_api(environment.web_ui, lambda: self.run)
+        if isinstance(environment.runner, WorkerRunner):
+            # A master that was killed and started again does not know this worker: begin anew, and soon.
+            runners.MASTER_HEARTBEAT_TIMEOUT = MASTER_SILENT_SECONDS
 
     def begin(self, environment: Environment, **_: Any) -> None:
         """A test begins."""
@@ -47,12 +64,14 @@ class Tests:
         if isinstance(environment.runner, WorkerRunner):
             notebook.open(own_ledger(self._number))
             return
+        self._count_time_ourselves(environment)
         self.wait()  # its votes would be strangers to the audit of the test before
         self.run = Run(environment)
         if self.collector is not None:
             self.collector.begin(self.run.folder)
         else:
             notebook.open(self.run.folder / "ledger-local.jsonl")
+        self._end_in_time(environment, self.run)
 
     def on_spawned(self, **_: Any) -> None:
         """All users are there."""
@@ -88,14 +107,46 @@ class Tests:
         if environment.runner is not None:
             environment.runner.stop()
         self.wait()
-        if self.run is not None:
-            ok = self.run.result is not None and self.run.result["ok"]
+        if self.run is not None or environment.web_ui is None:  # without a page, no test at all is a failure too
+            ok = self.run is not None and self.run.result is not None and self.run.result["ok"]
             environment.process_exit_code = 0 if ok else 1
 
     def on_quit(self, **_: Any) -> None:
         """Locust has printed its tables."""
         if self.run is not None:
             say(self.run)
+
+    def _count_time_ourselves(self, environment: Environment) -> None:
+        """Locust's time limit runs from the button, or from its start, while we still look at the system."""
+        options: Any = environment.parsed_options
+        options.run_time, self._run_time = options.run_time or self._run_time, None
+        if environment.web_ui is not None:
+            cancel: Any = environment.web_ui._cancel_run_time_timer
+            cancel()
+
+    def _end_in_time(self, environment: Environment, run: Run) -> None:
+        """End a test after its time, which begins when the system has been looked at. Shapes end by themselves."""
+        runner, seconds = environment.runner, getattr(environment.parsed_options, "run_time", None)
+        if environment.shape_class or runner is None or not seconds:
+            return
+
+        def end() -> None:
+            if self.run is not run or runner.state not in (runners.STATE_SPAWNING, runners.STATE_RUNNING):
+                return
+            if environment.web_ui is None:
+                runner.quit()
+            else:
+                runner.stop()
+
+        gevent.spawn_later(seconds, end)
+
+    def _interrupt(self) -> None:
+        now, before = time.monotonic(), self._interrupted
+        self._interrupted = before or now
+        if not before:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif now - before > SAME_PRESS_SECONDS:
+            os._exit(130)
 
     def _finish(self, environment: Environment, run: Run) -> None:
         run.finish()

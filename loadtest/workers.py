@@ -66,8 +66,13 @@ def stop_before_quitting(runner: MasterRunner) -> None:
     """
     quit_now = runner.quit
     message: Any = Message
+    has_quit = False
 
     def stop_and_quit() -> None:
+        nonlocal has_quit
+        if has_quit:  # Locust quits more than once, and waits for a while each time
+            return
+        has_quit = True
         workers = [client.id for client in runner.clients.all]
         runner.stop()
         # one that has stopped is unknown to the master until it is ready for the next test

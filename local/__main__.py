@@ -9,24 +9,34 @@ from common.settings import Settings
 from local import running
 from local.console import psql, redis_cli
 from local.down import down
-from local.environment import is_set, load_settings
+from local.environment import environment, is_set, load_settings
 from local.errors import LocalError
-from local.running import Running
+from local.parts import PARTS, chosen, command, listed
 
 # The modules behind some commands are imported where they are used: that keeps the supervisor small.
 
 
-def run_up(settings: Settings, _: Sequence[str]) -> int:
-    """run PostgreSQL, Redis, vote, worker and result until Ctrl-C"""
+def run_up(settings: Settings, parts: Sequence[str]) -> int:
+    """run all parts, or the named ones of postgres, redis, vote, worker, result, until Ctrl-C"""
     from local.up import up
 
-    up(settings)
+    up(settings, parts)
     return 0
 
 
-def run_down(settings: Settings, _: Sequence[str]) -> int:
-    """stop what `up` runs in the background"""
-    print(down(settings.data_dir))
+def run_down(settings: Settings, parts: Sequence[str]) -> int:
+    """stop all parts, or the named ones, that `up` runs in the background"""
+    print(down(settings.data_dir, chosen(parts)))
+    return 0
+
+
+def run_restart(settings: Settings, parts: Sequence[str]) -> int:
+    """end one part, which is started again"""
+    from local.restart import restart
+
+    if len(parts) != 1:
+        raise LocalError(f"name one part, e.g. make restart PART=redis: the parts are {listed(PARTS)}")
+    print(restart(settings.data_dir, *chosen(parts)))
     return 0
 
 
@@ -39,10 +49,11 @@ def run_reset(settings: Settings, _: Sequence[str]) -> int:
 
 
 def run_seed(settings: Settings, _: Sequence[str]) -> int:
-    """cast 3,000 votes over HTTP, at VOTE_URL if that is set"""
-    from local.seed import seed
+    """cast VOTES votes (3,000) over HTTP, at VOTE_URL if that is set"""
+    from local.seed import seed, wanted
 
-    return 0 if asyncio.run(seed(settings.vote_url or _facts(settings).vote_url)) else 1
+    votes = wanted(environment())
+    return 0 if asyncio.run(seed(settings.vote_url or _url(settings, "vote"), votes)) else 1
 
 
 def run_psql(settings: Settings, arguments: Sequence[str]) -> int:
@@ -58,20 +69,24 @@ def run_redis_cli(settings: Settings, arguments: Sequence[str]) -> int:
 COMMANDS: dict[str, Callable[[Settings, Sequence[str]], int]] = {
     "up": run_up,
     "down": run_down,
+    "restart": run_restart,
     "reset": run_reset,
     "seed": run_seed,
     "psql": run_psql,
     "redis-cli": run_redis_cli,
 }
 CONSOLES = ("psql", "redis-cli")
+TAKE_PARTS = ("up", "down", "restart")
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        commands.add_parser(name, help=command.__doc__)
+    for name, run in COMMANDS.items():
+        command_parser = commands.add_parser(name, help=run.__doc__)
+        if name in TAKE_PARTS:
+            command_parser.add_argument("part", nargs="*")
     # What follows a console's name is the console's, options too.
     known = parser.parse_args(argv[:1] if argv[:1] and argv[0] in CONSOLES else argv)
     try:
@@ -83,19 +98,21 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
-def _facts(settings: Settings) -> Running:
+def _url(settings: Settings, part: str) -> str:
     facts = running.read(settings.data_dir)
     if facts is None:
         raise LocalError(f"tallyho is not running in {settings.data_dir}: make up starts it")
-    return facts
+    if part not in facts.urls:
+        raise LocalError(f"{part} is not running in {settings.data_dir}: {command('up', [part])} starts it")
+    return facts.urls[part]
 
 
 def _database_url(settings: Settings) -> str:
-    return settings.database_url if is_set("DATABASE_URL") else _facts(settings).database_url
+    return settings.database_url if is_set("DATABASE_URL") else _url(settings, "postgres")
 
 
 def _redis_url(settings: Settings) -> str:
-    return settings.redis_address if is_set("REDIS_URL", "REDIS_HOST") else _facts(settings).redis_url
+    return settings.redis_address if is_set("REDIS_URL", "REDIS_HOST") else _url(settings, "redis")
 
 
 if __name__ == "__main__":

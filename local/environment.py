@@ -2,23 +2,34 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import load_dotenv
 
-from common.settings import Settings, SettingsError
 from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from common.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def load_settings() -> Settings:
+def load_settings() -> "Settings":
     """The settings, with an absolute `data_dir`. What `.env` adds is in our environment afterwards."""
-    load_dotenv(PROJECT / ".env")
+    # Imported here, because a probe that only needs the data folder must not wait for pydantic.
+    from common.settings import Settings, SettingsError
+
+    data = data_folder()
     try:
-        settings = Settings.from_env()
+        return Settings.from_env().model_copy(update={"data_dir": data})
     except SettingsError as error:
         raise LocalError(str(error)) from error
-    return settings.model_copy(update={"data_dir": (PROJECT / settings.data_dir.expanduser()).resolve()})
+
+
+def data_folder() -> Path:
+    """`data_dir` of the settings, without reading the others."""
+    load_dotenv(PROJECT / ".env")
+    return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
 
 
 def environment() -> dict[str, str]:

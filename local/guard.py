@@ -21,10 +21,10 @@ each KILL
 
 
 class Guard:
-    """Watches over process groups; `lock` is a file descriptor it holds open for as long as it lives."""
+    """Watches over process groups; `locks` are file descriptors it holds open for as long as it lives."""
 
-    def __init__(self, *, lock: int | None = None) -> None:
-        self._inherited: Sequence[int] = () if lock is None else (lock,)
+    def __init__(self, *, locks: Sequence[int] = ()) -> None:
+        self._inherited = locks
         self._shell = self._start()
 
     def watch(self, groups: Iterable[int]) -> None:

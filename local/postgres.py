@@ -58,21 +58,6 @@ def postgres_url(sockets: Path) -> str:
     return f"postgresql://postgres@/votes?host={quote(str(sockets), safe='/')}&port=5432"
 
 
-def is_ready(program: Program, sockets: Path) -> bool:
-    """Whether the server takes connections."""
-    argv = [
-        str(Path(program.argv[0]).with_name("pg_isready")),
-        "-q",
-        "-h",
-        str(sockets),
-        "-p",
-        "5432",
-        "-U",
-        "postgres",
-    ]
-    return subprocess.run(argv, env=server_environ(), check=False).returncode == 0
-
-
 def _prepare(binaries: Path, data: Path, sockets: Path, account: Account | None) -> list[str]:
     make_socket_folder(sockets)
     hand_over(sockets, account)

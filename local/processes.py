@@ -40,7 +40,7 @@ class Process:
         program: Program,
         log: Log,
         *,
-        on_change: Callable[[], None],
+        on_change: Callable[["Process"], None],
         on_failure: Callable[[LocalError], None],
     ) -> None:
         self.name = program.name
@@ -119,7 +119,7 @@ class Process:
         process = self._launch()
         self._running = process
         self._ended.clear()
-        self._on_change()
+        self._on_change(self)
         self.reap()
         output = asyncio.create_task(self._copy_output(process), name=f"output of {self.name}")
         await self._ended.wait()
@@ -127,7 +127,7 @@ class Process:
         await asyncio.wait([output], timeout=0.5)
         output.cancel()
         self._running = None
-        self._on_change()
+        self._on_change(self)
         return process.wait()
 
     def _launch(self) -> subprocess.Popen[bytes]:

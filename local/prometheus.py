@@ -13,6 +13,7 @@ from local.errors import LocalError
 from local.ports import check_port
 from local.programs import Program
 
+PROMETHEUS = "prometheus"
 OBSERVE = PROJECT / "observe"
 MISSING = (
     "OBSERVE=1: there is no Prometheus on PATH, so all runs without it (Debian, Ubuntu: apt install prometheus; "
@@ -27,16 +28,21 @@ _HEAD = re.compile(r"\b(ts|time|caller|source)=\S+ ")
 _CHATTER = "Received SIGTERM"
 
 
+def prometheus_url(settings: Settings) -> str:
+    """Its page."""
+    return f"http://localhost:{settings.prometheus_port}"
+
+
 def observers(settings: Settings, urls: Mapping[str, str]) -> list[Program]:
     """Prometheus, if it is wanted and here; says so if it is not here. Raises LocalError if its port is taken."""
     if not settings.observe:
         return []
-    binary = shutil.which("prometheus")
+    binary = shutil.which(PROMETHEUS)
     if binary is None:
         print(MISSING, flush=True)
         return []
     check_port(settings.host, settings.prometheus_port, setting="PROMETHEUS_PORT")
-    folder = settings.data_dir / "prometheus"
+    folder = settings.data_dir / PROMETHEUS
     return [prometheus_program(binary, folder, host=settings.host, port=settings.prometheus_port, urls=urls)]
 
 
@@ -45,7 +51,7 @@ def prometheus_program(binary: str, data: Path, *, host: str, port: int, urls: M
     config = data / "prometheus.yml"
     shown_host = f"[{host}]" if ":" in host else host
     return Program(
-        name="prometheus",
+        name=PROMETHEUS,
         argv=(
             *(binary, f"--config.file={config}", f"--storage.tsdb.path={data / 'data'}"),
             *(f"--web.listen-address={shown_host}:{port}", "--storage.tsdb.retention.time=7d", "--log.level=warn"),

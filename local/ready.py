@@ -1,32 +1,79 @@
-"""Waits until the pages answer. Speaks HTTP by hand, because a client library would cost the supervisor megabytes."""
+"""Waits until the parts answer. Speaks HTTP by hand, because a client library would cost the supervisor megabytes."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from local.answers import ANSWERS
+from local.parts import command, subject
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 POLL_SECONDS = 0.05
 ANSWER_SECONDS = 2.0
 # After so long, say what is missing.
 PATIENCE_SECONDS = 15.0
 
+# Says what is wrong, an empty text if all is well.
+Check = Callable[[], Awaitable[str]]
 
-async def wait_until_ready(addresses: Mapping[str, str], *, host: str, on_delay: Callable[[str], None]) -> None:
-    """Return once every service answers /readyz with 200."""
+
+def page_check(url: str, *, host: str) -> Check:
+    """Whether the service that listens on this host answers /readyz with 200."""
+    # The services listen on every address where the host is one of these.
+    address = urlsplit(url)
+    return partial(
+        _readyz,
+        "127.0.0.1" if host in ("0.0.0.0", "::", "") else host,
+        address.port or 80,
+        tls=address.scheme == "https",
+    )
+
+
+def server_check(name: str, sockets: Path) -> Check:
+    """Whether PostgreSQL or Redis answers on its socket."""
+
+    async def check() -> str:
+        return "" if await asyncio.to_thread(ANSWERS[name], sockets) else "no answer"
+
+    return check
+
+
+async def wait_until_ready(checks: Mapping[str, Check], *, on_delay: Callable[[str], None]) -> None:
+    """Return once nothing is wrong with any of them."""
     loop = asyncio.get_running_loop()
     tell_at = loop.time() + PATIENCE_SECONDS
-    while missing := await _not_ready(addresses, host):
+    while missing := await _not_ready(checks):
         if loop.time() > tell_at:
             on_delay("; ".join(f"{name} is not ready yet: {problem}" for name, problem in missing.items()))
             tell_at = loop.time() + 4 * PATIENCE_SECONDS
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _not_ready(addresses: Mapping[str, str], host: str) -> dict[str, str]:
+def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) -> str:
+    """What is told when all is ready."""
+    addresses = [f"    {what} {urls[part]}" for part, what in _ADDRESSES.items() if part in urls]
+    lines = [
+        f"  {subject(parts, 'is', 'are')} ready ({seconds:.1f} s)",
+        *(["", *addresses] if addresses else []),
+        f"\n  stop with Ctrl-C or {command('down', parts)}",
+    ]
+    return "\n{}\n".format("\n".join(lines))
+
+
+_ADDRESSES = {"vote": "vote at  ", "result": "watch at "}
+
+
+async def _not_ready(checks: Mapping[str, Check]) -> dict[str, str]:
     problems = {}
-    for name, address in addresses.items():
+    for name, check in checks.items():
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                problem = await _problem(host, urlsplit(address).port or 80)
+                problem = await check()
         except (OSError, TimeoutError):
             problem = "no answer"
         if problem:
@@ -34,10 +81,8 @@ async def _not_ready(addresses: Mapping[str, str], host: str) -> dict[str, str]:
     return problems
 
 
-async def _problem(host: str, port: int) -> str:
-    """What /readyz says, an empty text if all is well."""
-    # The services listen on every address where the host is one of these.
-    reader, writer = await asyncio.open_connection("127.0.0.1" if host in ("0.0.0.0", "::", "") else host, port)
+async def _readyz(host: str, port: int, *, tls: bool) -> str:
+    reader, writer = await asyncio.open_connection(host, port, ssl=_unverified() if tls else None)
     try:
         writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -45,3 +90,12 @@ async def _problem(host: str, port: int) -> str:
         writer.close()
     status = head.split(b" ", 2)[1:2]
     return "" if status == [b"200"] else body.decode(errors="replace").strip() or "no answer"
+
+
+def _unverified() -> "SSLContext":
+    # Imported here, because most runs have no TLS. The certificate is for the name that people type, not for this host.
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from urllib.parse import quote
 from local.environment import server_environ
 from local.errors import LocalError
 from local.programs import Program
-from local.sockets import REDIS_SOCKET, make_socket_folder
+from local.sockets import REDIS_SOCKET, ask, make_socket_folder
 
 # BLMOVE, on which the worker waits, came with 6.2; 7.0 moved the append-only file into a folder that 6.2 doesn't see.
 OLDEST = (6, 2)
@@ -92,22 +91,6 @@ def choose(found: Iterable[Installation], *, data: Path) -> Installation:
     raise LocalError("no Redis here: install redis-server 6.2 or newer")
 
 
-def is_ready(sockets: Path) -> bool:
-    """Whether the server answers a PING, which it does once its data is loaded."""
-    return _answer(sockets, b"PING\r\n").startswith(b"+PONG")
-
-
-def _answer(sockets: Path, command: bytes) -> bytes:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(1.0)
-        try:
-            connection.connect(str(sockets / REDIS_SOCKET))
-            connection.sendall(command)
-            return connection.recv(100)
-        except OSError:
-            return b""
-
-
 def _version(binary: Path) -> tuple[int, int]:
     try:
         text = subprocess.run([str(binary), "--version"], capture_output=True, text=True, check=True).stdout
@@ -121,11 +104,12 @@ def _prepare(data: Path, sockets: Path) -> list[str]:
     data.mkdir(mode=0o700, exist_ok=True)
     make_socket_folder(sockets)
     # Two servers on one append-only file would spoil it, and Redis itself doesn't look.
-    if not _answer(sockets, b"PING\r\n"):
+    listening = sockets / REDIS_SOCKET
+    if not ask(listening, b"PING\r\n"):
         return []
-    _answer(sockets, b"SHUTDOWN\r\n")
+    ask(listening, b"SHUTDOWN\r\n")
     deadline = time.monotonic() + 5
-    while _answer(sockets, b"PING\r\n") and time.monotonic() < deadline:
+    while ask(listening, b"PING\r\n") and time.monotonic() < deadline:
         time.sleep(0.05)
     return ["ended a Redis that an earlier run left behind"]
 

@@ -1,5 +1,6 @@
 """Which services an edit concerns, and the one watcher that tells of edits."""
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -14,10 +15,14 @@ CONCERNED: Mapping[str, tuple[str, ...]] = {
     "result": ("result",),
 }
 SUFFIXES = frozenset({".py", ".html", ".sql"})
+# The Makefile touches it when it has installed packages, which every service may use.
+STAMP = Path(sys.prefix) / ".local-installed"
 
 
 def concerned(project: Path, edited: Path) -> tuple[str, ...]:
     """The services that must start again after this file was edited."""
+    if edited == STAMP:
+        return CONCERNED["common"]
     if edited.suffix not in SUFFIXES or not edited.is_relative_to(project):
         return ()
     return CONCERNED.get(edited.relative_to(project).parts[0], ())
@@ -25,11 +30,15 @@ def concerned(project: Path, edited: Path) -> tuple[str, ...]:
 
 async def edits(project: Path) -> AsyncIterator[dict[str, str]]:
     """After each edit, the services it concerns, each with the name of a file that was edited."""
-    folders = [project / name for name in CONCERNED if (project / name).is_dir()]
+    places = [place for place in (*(project / name for name in CONCERNED), STAMP) if place.exists()]
 
     def matters(_change: Change, path: str) -> bool:
         return bool(concerned(project, Path(path)))
 
-    async for changes in awatch(*folders, watch_filter=matters, debounce=200, step=50):
+    async for changes in awatch(*places, watch_filter=matters, debounce=200, step=50):
         files = sorted(Path(path) for _, path in changes)
-        yield {service: str(file.relative_to(project)) for file in files for service in concerned(project, file)}
+        yield {service: _shown(project, file) for file in files for service in concerned(project, file)}
+
+
+def _shown(project: Path, file: Path) -> str:
+    return str(file.relative_to(project) if file.is_relative_to(project) else file)

@@ -1,126 +1,110 @@
-"""What runs in a data folder: a lock that its supervisor holds, and a file of facts for the other commands."""
+"""What runs in a data folder: a file of facts for each part, written by its supervisor, read by the other commands.
 
-import contextlib
-import fcntl
+Several supervisors may share a data folder, each with parts of its own. Whoever holds the lock of a part owns its file.
+"""
+
 import json
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from local.errors import LocalError
+from local import locks
 
-# How long a guard may take to end what a killed supervisor left; it holds the lock meanwhile.
-GUARD_SECONDS = 8.0
+
+@dataclass(frozen=True)
+class Part:
+    """The facts about one part."""
+
+    url: str
+    # The signal that asks it to stop.
+    stop_signal: int
+    # Servers that it uses and that are not parts of ours: where they are, by the names of the parts they replace.
+    elsewhere: dict[str, str] = field(default_factory=dict)
+    # None while it does not run, for example until it is started again after a crash.
+    pid: int | None = None
 
 
 @dataclass(frozen=True)
 class Running:
-    """The facts about a running system."""
+    """The facts about a system, joined from those about its parts. What is not known is an empty text."""
 
-    pid: int
-    vote_url: str
-    result_url: str
-    worker_url: str
-    redis_url: str
-    database_url: str
+    urls: dict[str, str]
     # The processes by name: vote, worker, result and, if they are ours, postgres and redis.
-    pids: dict[str, int] = field(default_factory=dict)
+    pids: dict[str, int]
+
+    @property
+    def vote_url(self) -> str:
+        """The ballot."""
+        return self.urls.get("vote", "")
+
+    @property
+    def result_url(self) -> str:
+        """The dashboard."""
+        return self.urls.get("result", "")
+
+    @property
+    def worker_url(self) -> str:
+        """The worker's health and metrics."""
+        return self.urls.get("worker", "")
+
+    @property
+    def redis_url(self) -> str:
+        """The queue, ours or the one that the environment names."""
+        return self.urls.get("redis", "")
+
+    @property
+    def database_url(self) -> str:
+        """The database, likewise."""
+        return self.urls.get("postgres", "")
 
 
-@contextlib.contextmanager
-def lock(data: Path) -> Iterator[int]:
-    """Be the only one in this data folder; gives the descriptor of the lock."""
-    path = _run_folder(data) / "lock"
-    with path.open("a+") as file:
-        deadline = time.monotonic() + GUARD_SECONDS
-        while not _try_lock(file.fileno(), fcntl.LOCK_EX):
-            holder = _holder(data)
-            if _is_alive(holder) or time.monotonic() > deadline:
-                raise LocalError(f"tallyho is already running in {data} (process {holder}): make down stops it")
-            time.sleep(0.05)
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        try:
-            yield file.fileno()
-        finally:
-            (path.parent / "up.json").unlink(missing_ok=True)
-            file.truncate(0)
+@contextmanager
+def told(data: Path, parts: Sequence[str]) -> Iterator[None]:
+    """Leave no facts of an earlier supervisor before, and none of ours afterwards. The locks must be held."""
+    _forget(data, parts)
+    try:
+        yield
+    finally:
+        _forget(data, parts)
 
 
-def write(data: Path, running: Running) -> None:
+def tell(data: Path, name: str, part: Part) -> None:
     """Tell the other commands; at once or not at all."""
-    path = _run_folder(data) / "up.json"
+    path = _path(data, name)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(running), indent=2) + "\n")
+    new.write_text(json.dumps(asdict(part), indent=2) + "\n")
     new.replace(path)
 
 
+def part(data: Path, name: str) -> Part | None:
+    """The facts about this part, None if it has no supervisor."""
+    return _part(data, name) if name in locks.supervisors(data) else None
+
+
 def read(data: Path) -> Running | None:
-    """The facts about what runs in this data folder, None if nothing does."""
-    process = supervisor(data)
+    """The facts about all that runs in this data folder, None if nothing does."""
+    found = {name: known for name in locks.supervisors(data) if (known := _part(data, name))}
+    if not found:
+        return None
+    elsewhere = {name: url for known in found.values() for name, url in known.elsewhere.items()}
+    return Running(
+        urls=elsewhere | {name: known.url for name, known in found.items()},
+        pids={name: known.pid for name, known in found.items() if known.pid is not None},
+    )
+
+
+def _part(data: Path, name: str) -> Part | None:
     try:
-        running = Running(**json.loads((data / "run" / "up.json").read_text()))
+        return Part(**json.loads(_path(data, name).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return running if running.pid == process else None
 
 
-def supervisor(data: Path) -> int | None:
-    """The process that holds the lock of this data folder."""
-    try:
-        with (data / "run" / "lock").open() as file:
-            if _try_lock(file.fileno(), fcntl.LOCK_SH):
-                return None
-    except FileNotFoundError:
-        return None
-    except PermissionError as error:
-        raise LocalError(f"{data} belongs to another user: use that user, or set DATA_DIR") from error
-    holder = _holder(data)
-    return holder if _is_alive(holder) else None
+def _forget(data: Path, parts: Sequence[str]) -> None:
+    for name in parts:
+        _path(data, name).unlink(missing_ok=True)
 
 
-def is_locked(data: Path) -> bool:
-    """Whether a supervisor, or the guard of one that was killed, is still at work."""
-    with (data / "run" / "lock").open() as file:
-        return not _try_lock(file.fileno(), fcntl.LOCK_SH)
-
-
-def _run_folder(data: Path) -> Path:
-    folder = data / "run"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise LocalError(f"can't write to {data} ({error.strerror}): set DATA_DIR to another folder") from error
-    return folder
-
-
-def _try_lock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(data: Path) -> int:
-    try:
-        return int((data / "run" / "lock").read_text())
-    except ValueError:
-        return 0
-
-
-def _is_alive(process: int) -> bool:
-    if process <= 0:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _path(data: Path, name: str) -> Path:
+    return data / locks.FOLDER / f"{name}.json"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from local import answers
 from local import postgres as postgresql
 from local import redis as redis_server
 from local.errors import LocalError
@@ -94,11 +95,10 @@ def postgres(folder: Path) -> Iterator[Server]:
     """A running PostgreSQL with an empty database `votes`, its data in the folder."""
     folder = folder.resolve()
     sockets = socket_folder(folder)
-    program = postgresql.postgres_program(folder / "postgres", sockets)
     server = Server(
-        program,
+        postgresql.postgres_program(folder / "postgres", sockets),
         url=postgresql.postgres_url(sockets),
-        is_ready=partial(postgresql.is_ready, program, sockets),
+        is_ready=partial(answers.postgres, sockets),
         log=folder / "postgres.log",
     )
     try:
@@ -117,7 +117,7 @@ def redis(folder: Path) -> Iterator[Server]:
     server = Server(
         redis_server.redis_program(folder / "redis", sockets),
         url=redis_server.redis_url(sockets),
-        is_ready=partial(redis_server.is_ready, sockets),
+        is_ready=partial(answers.redis, sockets),
         log=folder / "redis.log",
     )
     try:

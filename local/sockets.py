@@ -5,7 +5,6 @@ import hashlib
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 from local.errors import LocalError
@@ -20,7 +19,8 @@ IN_DATA = "run"
 def socket_folder(data: Path) -> Path:
     """The folder for the sockets of the servers whose data lies in `data` (an absolute path)."""
     name = f"tallyho-{os.geteuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}"
-    for folder in (data / IN_DATA, Path(tempfile.gettempdir()).resolve() / name, Path("/tmp").resolve() / name):
+    # Not TMPDIR: each Nix shell has one of its own, and several runs are to find each other.
+    for folder in (data / IN_DATA, Path("/tmp").resolve() / name):
         if _fits(folder):
             return folder
     raise LocalError(f"{data} is too deep for a socket: set DATA_DIR to a shorter path")
@@ -52,6 +52,21 @@ def is_answered(path: Path) -> bool:
         except OSError:
             return False
         return True
+
+
+def ask(path: Path, message: bytes, *, farewell: bytes = b"") -> bytes:
+    """The beginning of the answer that a server gives on this socket, empty if there is none within a second."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        try:
+            connection.connect(str(path))
+            connection.sendall(message)
+            answer = connection.recv(1000)
+        except OSError:
+            return b""
+        with contextlib.suppress(OSError):  # a server that refuses us has gone already
+            connection.sendall(farewell)
+        return answer
 
 
 def _fits(folder: Path) -> bool:

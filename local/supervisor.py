@@ -1,10 +1,11 @@
-"""Runs the programs together: starts all at once, tells when both pages answer, reloads on edits, stops in order."""
+"""Runs the programs together: starts all at once, tells when they answer, reloads on edits, stops in order."""
 
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from local import running
@@ -14,31 +15,30 @@ from local.guard import Guard
 from local.log import Log
 from local.processes import Process
 from local.programs import Program
-from local.ready import wait_until_ready
-from local.reload import edits
-from local.running import Running
+from local.ready import Check, wait_until_ready, welcome
+from local.running import Part
 
 OWN_NAME = "tallyho"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run."""
+    """What to run; facts and checks by the programs' names."""
 
     servers: Sequence[Program]
     services: Sequence[Program]
     data: Path
-    facts: Running
-    host: str
+    facts: Mapping[str, Part]
+    checks: Mapping[str, Check]
 
 
-async def supervise(plan: Plan, *, lock: int, log: Log) -> None:
+async def supervise(plan: Plan, *, locks: Sequence[int], log: Log) -> None:
     """Run the plan until a signal; raises LocalError when a part of it can't be run."""
-    await _Supervisor(plan, lock=lock, log=log).run()
+    await _Supervisor(plan, locks=locks, log=log).run()
 
 
 class _Supervisor:
-    def __init__(self, plan: Plan, *, lock: int, log: Log) -> None:
+    def __init__(self, plan: Plan, *, locks: Sequence[int], log: Log) -> None:
         loop = asyncio.get_running_loop()
         self._plan = plan
         self._began = time.monotonic()
@@ -46,13 +46,14 @@ class _Supervisor:
         self._failure: LocalError | None = None
         self._log = log
         log.on_broken = lambda: loop.call_soon_threadsafe(self._stop.set)
-        self._guard = Guard(lock=lock)
+        self._guard = Guard(locks=locks)
         self._servers = [self._process(program) for program in plan.servers]
         self._services = [self._process(program) for program in plan.services]
 
     async def run(self) -> None:
         self._listen_to_signals()
-        self._tell_facts()
+        for process in self._all():
+            self._tell(process)
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [tasks.create_task(work) for work in (self._start(tasks), self._reload(), self._announce())]
@@ -69,7 +70,7 @@ class _Supervisor:
             raise self._failure
 
     def _process(self, program: Program) -> Process:
-        return Process(program, self._log, on_change=self._tell_facts, on_failure=self._fail)
+        return Process(program, self._log, on_change=self._tell, on_failure=self._fail)
 
     def _all(self) -> list[Process]:
         return [*self._servers, *self._services]
@@ -108,33 +109,31 @@ class _Supervisor:
         for process in self._services:
             tasks.create_task(process.run(), name=process.name)
 
-    def _tell_facts(self) -> None:
-        pids = {process.name: process.pid for process in self._all() if process.pid is not None}
-        self._guard.watch(pids.values())
-        running.write(self._plan.data, replace(self._plan.facts, pids=pids))
+    def _tell(self, changed: Process) -> None:
+        self._guard.watch(process.pid for process in self._all() if process.pid is not None)
+        running.tell(self._plan.data, changed.name, replace(self._plan.facts[changed.name], pid=changed.pid))
 
     async def _reload(self) -> None:
         services = {process.name: process for process in self._services}
+        if not services:
+            return
+        # Imported here, because who runs a server only has nothing to watch.
+        from local.reload import edits
+
         try:
             async for concerned in edits(PROJECT):
-                for name, file in concerned.items():
-                    services[name].restart(f"{file} changed")
+                for name in services.keys() & concerned.keys():
+                    services[name].restart(f"{concerned[name]} changed")
         except OSError as error:
             self._log.line(OWN_NAME, f"edits are not noticed, because files can't be watched: {error}")
 
     async def _announce(self) -> None:
-        facts = self._plan.facts
-        await wait_until_ready(
-            {"vote": facts.vote_url, "result": facts.result_url},
-            host=self._plan.host,
-            on_delay=lambda text: self._log.line(OWN_NAME, text),
-        )
-        seconds = time.monotonic() - self._began
-        self._log.plain(
-            f"\n  tallyho is ready ({seconds:.1f} s)\n\n"
-            f"    vote at   {facts.vote_url}\n    watch at  {facts.result_url}\n\n"
-            f"  stop with Ctrl-C or make down\n"
-        )
+        # What answers before that is a server that an earlier run left behind.
+        for process in self._servers:
+            await process.prepared.wait()
+        await wait_until_ready(self._plan.checks, on_delay=partial(self._log.line, OWN_NAME))
+        urls = {name: part.url for name, part in self._plan.facts.items()}
+        self._log.plain(welcome(urls, urls, seconds=time.monotonic() - self._began))
 
     async def _stop_all(self) -> None:
         began = time.monotonic()

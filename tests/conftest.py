@@ -1,9 +1,13 @@
 """What holds for all tests."""
 
+import os
 from pathlib import Path
 
 import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase
+
+from common.ballot import KEYS
+from common.settings import Settings
 
 # no time limits: they would say more about the machine than about the code
 hypothesis.settings.register_profile(
@@ -13,3 +17,8 @@ hypothesis.settings.register_profile(
     database=DirectoryBasedExampleDatabase(Path(__file__).parent.parent / ".data" / "cache" / "hypothesis"),
 )
 hypothesis.settings.load_profile("tallyho")
+
+# What somebody has set for a system that runs is no concern of the tests: they set what they need.
+for _setting in (*Settings.model_fields, *(f"option_{key}" for key in KEYS)):
+    for _suffix in ("", "_FILE"):
+        os.environ.pop(_setting.upper() + _suffix, None)

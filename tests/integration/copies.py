@@ -22,29 +22,34 @@ STOP_SECONDS = 10.0
 
 
 class Up:
-    """A copy of the project in which `python -m local up` runs."""
+    """A copy of the project in which `python -m local up` runs all parts, or the named ones."""
 
-    def __init__(self, project: Path, **environ: str) -> None:
+    def __init__(self, project: Path, *parts: str, **environ: str) -> None:
         self.project = project
+        self.parts = set(parts) or NAMES
         self.ports = {"VOTE_PORT": free_port(), "RESULT_PORT": free_port(), "WORKER_PORT": free_port()}
         self.data = project / ".data"
         kept = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "DATA_DIR"))}
         self.environ = kept | {name: str(port) for name, port in self.ports.items()} | environ
         self.lines: list[str] = []
         self._is_enough = threading.Event()
-        self.process = self._start("up")
+        self.process = self._start("-m", "local", "up", *parts)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
 
-    def run(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
+    def run(self, *arguments: str, stdin: str = "", module: str = "local") -> tuple[int, str]:
         """The exit code and the output of another command in the copy."""
+        return self.run_python("-m", module, *arguments, stdin=stdin)
+
+    def run_python(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
+        """The exit code and the output of a Python in the copy."""
         with self._start(*arguments) as process:
             output, _ = process.communicate(stdin, timeout=60)
         return process.returncode, output
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "local", *arguments],
+            [sys.executable, *arguments],
             cwd=self.project,
             env=self.environ,
             stdin=subprocess.PIPE,
@@ -56,14 +61,17 @@ class Up:
 
     def until_line(self, pattern: str, *, after: int = 0) -> str:
         """The first line with this pattern."""
-        return eventually(
-            lambda: next((line for line in self.lines[after:] if re.search(pattern, line)), ""),
-            within=READY_SECONDS,
-            saying=f"a line with {pattern!r} in:\n{''.join(self.lines)}",
-        )
+        try:
+            return eventually(
+                lambda: next((line for line in self.lines[after:] if re.search(pattern, line)), ""),
+                within=READY_SECONDS,
+                saying=f"a line with {pattern!r}",
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is:\n{''.join(self.lines)}") from None
 
     def until_ready(self) -> None:
-        self.until_line(r"tallyho is ready \(\d+\.\d s\)")
+        self.until_line(r"  .* (is|are) ready \(\d+\.\d s\)")
 
     def facts(self) -> running.Running:
         """What the other commands know of it."""
@@ -102,7 +110,7 @@ class Up:
 
     def _complete_facts(self) -> running.Running | None:
         facts = running.read(self.data)
-        return facts if facts and set(facts.pids) == NAMES else None
+        return facts if facts and set(facts.pids) >= self.parts else None
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -45,10 +45,11 @@ async def test_a_loop_that_fails_ends_its_service_with_its_error() -> None:
         await asyncio.sleep(0)
         raise LookupError("the loop's own error")
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(20) as deadline:
         with pytest.raises(ExceptionGroup) as caught:
             await serve(Quart(__name__), bind=("127.0.0.1", free_port()), health=Health(), loops=(fails(),))
 
+    assert not deadline.expired()
     assert caught.group_contains(LookupError, match="the loop's own error")
 
 

@@ -76,6 +76,20 @@ def test_a_taken_port_is_told_in_one_line_before_anything_starts(project: Path) 
     assert not (up.data / "postgres").exists()
 
 
+def test_ports_matter_only_to_the_parts_that_use_them(project: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        up = Up(project, "redis", VOTE_PORT=port, RESULT_PORT=port, WORKER_PORT=port)
+        try:
+            up.until_ready()
+            second = Up(project, "worker", WORKER_PORT=port)
+            assert second.process.wait(20) == 1
+            second.close()
+        finally:
+            up.close()
+    assert second.lines[0].startswith(f"port {port} is taken: set WORKER_PORT")
+
+
 def test_settings_that_make_no_sense_are_told_without_a_traceback(project: Path) -> None:
     up = Up(project, VOTE_PORT="many")
     try:

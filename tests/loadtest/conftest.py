@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import database, empty_database, postgres, redis
 from tests.system import PROJECT, System, running_system
+
+__all__ = ["database", "empty_database", "postgres", "redis"]
 
 LIMITS = """
 [weights]
@@ -92,8 +95,12 @@ class LoadTest:
         """End what a failed test left."""
         for process in self._started:
             if process.returncode is None:
-                process.kill()
-                await process.wait()
+                process.terminate()  # a worker has processes of its own, which it ends then
+                try:
+                    await asyncio.wait_for(process.wait(), 10)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
 
 
 @pytest.fixture(scope="package")

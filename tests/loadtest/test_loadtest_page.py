@@ -3,11 +3,13 @@
 import asyncio
 import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from tests.loadtest.conftest import LoadTest
+from tests.loadtest.slow_proxy import slow_proxy
 from tests.services import free_port
 from tests.system import System
 from tests.waiting import eventually_async
@@ -59,6 +61,25 @@ async def test_a_drill_under_load_finds_every_vote(here: LoadTest) -> None:
     assert (outcome.folder / "outages.json").exists()
 
 
+async def test_a_test_ends_in_time_also_if_looking_at_the_system_took_longer(
+    loadtest: LoadTest, system: System
+) -> None:
+    port = free_port()
+    size = {"USERS": "2", "SPAWN_RATE": "2", "RUN_TIME": "1s"}
+    async with slow_proxy(urlsplit(system.facts().result_url).port or 80, seconds=2.0) as slow:
+        where = {"VOTE_URL": system.facts().vote_url, "RESULT_URL": slow, "LOADTEST_PORT": str(port)}
+        process = await loadtest.start("ui", **where, **size)
+
+        async def ended() -> bool:
+            async with httpx.AsyncClient(timeout=5) as client:
+                now = (await client.get(f"http://127.0.0.1:{port}/run.json")).json()
+                return bool(now["words"])
+
+        await eventually_async(ended, within=60, despite=(httpx.HTTPError,))
+        process.send_signal(signal.SIGINT)
+        await loadtest.end(process)
+
+
 async def test_two_runs_are_set_side_by_side(here: LoadTest) -> None:
     """The page's test and the drill have left their runs."""
     outcome = await here.run("compare")
@@ -83,6 +104,7 @@ async def test_a_master_audits_the_votes_of_its_workers(here: LoadTest) -> None:
     finally:
         master.send_signal(signal.SIGINT)
         outcome = await here.end(master)
+        worker.send_signal(signal.SIGINT)
         await asyncio.wait_for(here.end(worker), 30)
 
     assert outcome.code == 0, outcome.output

@@ -40,7 +40,7 @@ async def test_a_taken_port_is_named_with_its_setting(loadtest: LoadTest) -> Non
         outcome = await loadtest.run("ui", VOTE_URL=url, RESULT_URL=url, LOADTEST_PORT=str(port))
 
     assert outcome.code == 1
-    assert f"port {port} can't be used" in outcome.output
+    assert f"port {port} of 127.0.0.1 can't be used" in outcome.output
     assert "LOADTEST_PORT" in outcome.output
 
 

@@ -1,13 +1,14 @@
 """Who may know whom: the services know `common`, and nothing of each other."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from common import vote_queue
-from tests.repository.tree import PRODUCT, SERVICES, imports, modules
+from tests.repository.tree import PRODUCT, PROJECT, SERVICES, imports, modules
 
 # The keys in Redis; `votes` alone is also the name of a table.
 KEYS = {vote_queue.COUNTED, vote_queue.REJECTED}
@@ -59,8 +60,8 @@ def test_only_the_settings_and_local_read_the_environment() -> None:
 
 
 def _users() -> dict[str, set[str]]:
-    """The programs that use each module of common, also by way of another module of common."""
-    direct: defaultdict[str, set[str]] = defaultdict(set)
+    """The programs that use each module of common, also by way of another module of common or of their image."""
+    direct = _run_by_images()
     common = {f"common.{path.stem}" for path in modules("common") if path.stem != "__init__"}
     for path, module in modules(*PRODUCT).items():
         who = path.parts[0] if path.parts[0] != "common" else f"common.{path.stem}"
@@ -68,6 +69,15 @@ def _users() -> dict[str, set[str]]:
             for target in common & {name, name.rpartition(".")[0]}:
                 direct[target].add(who)
     return {name: _programs(name, direct, set()) for name in common}
+
+
+def _run_by_images() -> defaultdict[str, set[str]]:
+    """The modules of common that the images of the services run beside the service."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for stage in (PROJECT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM base AS ")[1:]:
+        for module in re.findall(r'"-m", "(common\.\w+)"', stage):
+            found[module].add(stage.split()[0])
+    return found
 
 
 def _programs(name: str, direct: dict[str, set[str]], seen: set[str]) -> set[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local.reload import concerned
+from local.reload import STAMP, concerned
 
 PROJECT = Path("/project")
 
@@ -41,3 +41,7 @@ def test_an_edit_of_what_is_read_from_disk_or_not_run_starts_nothing_again(edite
 
 def test_a_file_outside_the_project_concerns_nobody() -> None:
     assert concerned(PROJECT, Path("/elsewhere/vote/app.py")) == ()
+
+
+def test_new_packages_start_every_service_again() -> None:
+    assert concerned(PROJECT, STAMP) == ("vote", "worker", "result")

@@ -1,0 +1,49 @@
+"""The parts of the system by the names that people type, and how they are spoken of."""
+
+import shlex
+from collections.abc import Collection, Iterable
+
+from local.errors import LocalError
+
+SERVERS = ("postgres", "redis")
+SERVICES = ("vote", "worker", "result")
+# In the order in which they are started.
+PARTS = (*SERVERS, *SERVICES)
+
+
+def chosen(names: Collection[str]) -> tuple[str, ...]:
+    """The parts of these names, all if there is no name; raises LocalError."""
+    for name in names:
+        if name not in PARTS:
+            raise LocalError(f"there is no part {name!r}: the parts are {listed(PARTS)}")
+    return in_order(names or PARTS)
+
+
+def in_order(parts: Collection[str]) -> tuple[str, ...]:
+    """These parts in the order in which they are started."""
+    return tuple(part for part in PARTS if part in parts)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """The names, for a sentence."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def is_whole(parts: Collection[str]) -> bool:
+    """Whether these are a whole system: all its services; the servers may be elsewhere."""
+    return set(parts) >= set(SERVICES)
+
+
+def subject(parts: Collection[str], verb: str, plural: str) -> str:
+    """The beginning of a sentence about these parts; a whole system is called tallyho."""
+    if is_whole(parts):
+        return f"tallyho {verb}"
+    return f"{listed(in_order(parts))} {verb if len(parts) == 1 else plural}"
+
+
+def command(target: str, parts: Collection[str]) -> str:
+    """`make up` or `make down` for these parts, as it is typed."""
+    if is_whole(parts):
+        return f"make {target}"
+    return f"make {target} PARTS={shlex.quote(' '.join(in_order(parts)))}"

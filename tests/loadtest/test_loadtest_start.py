@@ -1,0 +1,194 @@
+"""Start and Stop from outside the page, the audit without a load, and workers that outlive their master."""
+
+import asyncio
+import signal
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.loadtest.conftest import LoadTest
+from tests.services import free_port
+from tests.system import System
+from tests.waiting import eventually_async
+
+pytestmark = pytest.mark.timeout(120)
+
+SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}
+
+
+@pytest.fixture
+def settings(system: System) -> dict[str, str]:
+    """Where the whole system is, and a page of our own."""
+    facts = system.facts()
+    return {
+        "VOTE_URL": facts.vote_url,
+        "RESULT_URL": facts.result_url,
+        "REDIS_URL": facts.redis_url,
+        "DATABASE_URL": facts.database_url,
+        "LOADTEST_PORT": str(free_port()),
+        "MASTER_PORT": str(free_port()),
+    }
+
+
+async def until_there(settings: dict[str, str], workers: int | None = None) -> None:
+    """Wait for the page, and for its workers."""
+    async with httpx.AsyncClient(timeout=5) as client:
+
+        async def there() -> bool:
+            now = (await client.get(f"http://127.0.0.1:{settings['LOADTEST_PORT']}/run.json")).json()
+            return bool(now["workers"] == workers)
+
+        await eventually_async(there, within=40, despite=(httpx.HTTPError,))
+
+
+async def test_a_test_is_started_followed_and_judged_from_outside(loadtest: LoadTest, settings: dict[str, str]) -> None:
+    page = await loadtest.start("ui", **settings)
+    await until_there(settings)
+    first = await loadtest.run("start", **SIZE, **settings)
+    second = await loadtest.run("start", **SIZE, **settings, SHAPE="double-wave")
+    loadtest.limits(vote_ms=0)
+    third = await loadtest.run("start", **SIZE, **settings)
+    page.send_signal(signal.SIGINT)
+    await loadtest.end(page)
+
+    assert (first.code, second.code) == (0, 0), first.output + second.output
+    assert "every vote was found" in first.output
+    assert "PASSED" in first.output
+    assert "started: double-wave" in second.output
+    assert third.code == 1
+    assert "BROKEN  vote_p95_ms" in third.output
+    assert len(list(loadtest.data.glob("loadtest/2*/result.json"))) == 3
+
+
+async def test_a_test_that_runs_is_not_started_twice_and_can_be_stopped(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    page = await loadtest.start("ui", **settings)
+    await until_there(settings)
+    idle = await loadtest.run("stop", **settings)
+    long = await loadtest.start("start", **{**SIZE, "RUN_TIME": "10m"}, **settings)
+    await eventually_async(lambda: under_way(settings), within=40)
+    twice = await loadtest.run("start", **SIZE, **settings)
+    stopped = await loadtest.run("stop", **settings)
+    followed = await loadtest.end(long)
+    page.send_signal(signal.SIGINT)
+    await loadtest.end(page)
+
+    assert (idle.code, idle.output.strip()) == (0, "no test is running")
+    assert twice.code == 1
+    assert "a test is running" in twice.output
+    assert stopped.code == 0, stopped.output
+    assert "Audit: every vote was found" in followed.output
+
+
+async def under_way(settings: dict[str, str]) -> bool:
+    async with httpx.AsyncClient(timeout=5) as client:
+        now = (await client.get(f"http://127.0.0.1:{settings['LOADTEST_PORT']}/run.json")).json()
+        return bool(now["state"] == "running" and now["run"])
+
+
+async def test_without_a_page_start_says_how_to_get_one(loadtest: LoadTest, settings: dict[str, str]) -> None:
+    outcome = await loadtest.run("start", **SIZE, **settings)
+
+    assert outcome.code == 1
+    assert "make loadtest starts it" in outcome.output
+    assert len(outcome.output.splitlines()) == 1
+
+
+async def test_a_page_that_is_not_ours_is_told(loadtest: LoadTest, settings: dict[str, str]) -> None:
+    outcome = await loadtest.run("start", **SIZE, **settings, LOADTEST_URL=settings["VOTE_URL"])
+
+    assert outcome.code == 1
+    assert "is not tallyho's load test" in outcome.output
+
+
+async def test_a_worker_outlives_its_master_and_works_for_the_next(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    """It comes before the first one, is told by it to end, and is left alone by the second, which is killed."""
+    worker = await loadtest.start("worker", **settings)
+    first = await loadtest.start("master", **settings)
+    await until_there(settings, workers=1)
+    first.send_signal(signal.SIGINT)
+    await loadtest.end(first)
+    second = await loadtest.start("master", **settings)
+    await until_there(settings, workers=1)
+    second.kill()
+    await second.wait()
+    third = await loadtest.start("master", **settings)
+    await until_there(settings, workers=1)
+    outcome = await loadtest.run("start", **SIZE, **settings)
+    worker.send_signal(signal.SIGTERM)
+    third.send_signal(signal.SIGTERM)
+    ended = await loadtest.end(worker)
+
+    assert outcome.code == 0, outcome.output
+    assert "every vote was found" in outcome.output
+    assert ended.code == 0, ended.output
+    assert "Traceback" not in ended.output
+
+
+async def test_the_audit_finds_the_last_load_test_and_what_was_taken_from_it(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    run = await loadtest.run("headless", **SIZE, **settings)
+    good = await loadtest.run("audit", **settings)
+    connection = await asyncpg.connect(settings["DATABASE_URL"])
+    try:
+        last = await connection.fetchrow("DELETE FROM votes WHERE id = (SELECT max(id) FROM votes) RETURNING voter_id")
+    finally:
+        await connection.close()
+    bad = await loadtest.run("audit", **settings)
+
+    assert run.code == 0, run.output
+    assert good.code == 0, good.output
+    assert run.folder is not None
+    assert f"{run.folder.name}: the votes of all" in good.output
+    assert bad.code == 1
+    assert last is not None
+    assert f"lost: voter {last['voter_id']}" in bad.output
+    assert not list(run.folder.glob("tmp*"))
+
+
+async def test_a_load_test_of_emptied_votes_is_not_looked_for(loadtest: LoadTest, settings: dict[str, str]) -> None:
+    await loadtest.run("headless", **SIZE, **settings)
+    connection = await asyncpg.connect(settings["DATABASE_URL"])
+    try:
+        await connection.execute("TRUNCATE votes RESTART IDENTITY")
+    finally:
+        await connection.close()
+    outcome = await loadtest.run("audit", **settings)
+
+    assert outcome.code == 0, outcome.output
+    assert "none has been made since the votes were last emptied" in outcome.output
+
+
+async def test_addresses_in_files_are_read_as_the_services_read_them(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    files = {}
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        path = loadtest.folder / name
+        path.write_text(settings[name] + "\n")
+        files[f"{name}_FILE"] = str(path)
+    outcome = await loadtest.run("audit", **{**settings, "REDIS_URL": "", "DATABASE_URL": ""}, **files)
+    missing = await loadtest.run("audit", **{**settings, "REDIS_URL": "", "REDIS_URL_FILE": "nowhere"})
+
+    assert outcome.code == 0, outcome.output
+    assert "not looked at" not in outcome.output
+    assert missing.code == 1
+    assert "REDIS_URL_FILE: can't be read" in missing.output
+
+
+async def test_nothing_is_left_running_when_a_worker_without_a_master_is_stopped(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    worker = await loadtest.start("worker", **settings)
+    assert worker.stdout is not None
+    line = await asyncio.wait_for(worker.stdout.readline(), 20)
+    worker.send_signal(signal.SIGINT)
+    ended = await loadtest.end(worker)
+
+    assert b"waiting for the master at 127.0.0.1" in line
+    assert ended.code == 0

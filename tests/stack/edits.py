@@ -1,0 +1,53 @@
+"""An edit in the code of each service, and where the running service shows it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.waiting import eventually
+
+SERVED_SECONDS = 40.0  # two cores, and other tests on them
+
+# What a container says on one of its own ports.
+GET = "import sys, urllib.request as u; print(u.urlopen('http://localhost' + sys.argv[1]).read().decode())"
+INSIDE = {"vote": 5000, "worker": 9100, "result": 5001, "loadtest": 8089}
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Another text in a file of Python, which a path of the service shows once it runs the new code."""
+
+    service: str
+    file: str
+    old: str
+    new: str
+    path: str
+
+
+EDITS = (
+    Edit("vote", "vote/app.py", "Takes votes. ", "Takes votes, edited. ", "/openapi.json"),
+    Edit("worker", "worker/counter.py", "1 if this worker is the", "1 if this edited worker is the", "/metrics"),
+    Edit("result", "result/app.py", "Shows the tally", "Shows the edited tally", "/openapi.json"),
+)
+
+
+def try_out(edit: Edit, tree: Path, look: Callable[[str], str], despite: tuple[type[Exception], ...]) -> None:
+    """Make the edit, wait until the service shows it, and take it back again."""
+    file = tree / edit.file
+    before = file.read_text(encoding="utf-8")
+    assert edit.old in before
+    assert edit.new not in look(edit.path)
+
+    def served() -> bool:
+        return edit.new in look(edit.path)
+
+    def taken_back() -> bool:
+        return edit.old in look(edit.path)
+
+    try:
+        file.write_text(before.replace(edit.old, edit.new), encoding="utf-8")
+        saying = f"{edit.service} shows the edit of {edit.file}"
+        eventually(served, within=SERVED_SECONDS, saying=saying, despite=despite)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    eventually(taken_back, within=SERVED_SECONDS, despite=despite)

@@ -1,0 +1,87 @@
+"""The scorecard says what was measured, what was not, and which goal was missed."""
+
+import math
+
+from bench.scorecard import Score, as_json, missed, table
+from bench.voting import Votes
+
+EDITS = ("vote", "worker", "result", "template", "requirement", "locust")
+GOOD = Votes(accepted=1200, counted=1200, unclear=31, lost=0)
+
+
+def score(**changed: list[float]) -> Score:
+    seconds = {edit: [1.5, 1.1, 9.0] for edit in EDITS} | changed
+    return Score(cold_start=12.34, memory={"containers": 300_000_000, "Tilt": 110_000_000}, seconds=seconds, votes=GOOD)
+
+
+def row(card: str, beginning: str) -> list[str]:
+    [line] = [line for line in card.splitlines() if line.startswith(f"| {beginning}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_table_shows_medians_not_means() -> None:
+    card = table({"tilt": score(worker=[0.9, 1.9, 1.0])}, rounds=3, machine="2 cores")
+    assert row(card, "code of vote")[1] == "1.5 s"
+    assert row(card, "code of worker")[1] == "1.0 s"
+
+
+def test_the_table_shows_start_memory_votes_and_the_machine() -> None:
+    card = table({"tilt": score()}, rounds=3, machine="2 cores, Linux")
+    assert row(card, "cold start")[1] == "12.3 s"
+    assert row(card, "memory")[1] == "410 MB (containers 300, Tilt 110)"
+    assert row(card, "votes meanwhile")[1] == "1,200 / 1,200 / 0 / 31"
+    assert "Measured on 2 cores, Linux." in card
+
+
+def test_every_row_has_a_cell_for_every_environment() -> None:
+    scores = {"tilt": score(), "compose": Score(missing="no docker on PATH"), "up": score()}
+    card = table(scores, rounds=3, machine="2 cores")
+    rows = [line for line in card.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in rows} == {len(scores) + 2}
+    assert len(rows) == 2 + len(EDITS) + 3
+
+
+def test_an_environment_that_is_not_there_is_skipped_with_the_reason_and_misses_no_goal() -> None:
+    scores = {"tilt": Score(missing="no tilt on PATH")}
+    card = table(scores, rounds=3, machine="2 cores")
+    assert "Tilt was skipped: no tilt on PATH." in card
+    assert set(row(card, "code of vote")[1:]) == {"-"}
+    assert missed(scores) == []
+
+
+def test_under_tilt_each_service_shows_its_code_within_two_seconds_or_the_goal_is_missed() -> None:
+    assert missed({"tilt": score()}) == []
+    [goal] = missed({"tilt": score(worker=[2.4, 2.6, 1.0])})
+    assert "code of worker: 2.40 s" in goal
+
+
+def test_other_environments_and_other_edits_have_no_goal() -> None:
+    assert missed({"up": score(vote=[7.0]), "tilt": score(requirement=[7.0], template=[7.0])}) == []
+
+
+def test_a_lost_vote_misses_a_goal_in_every_environment() -> None:
+    lossy = score()
+    lossy.votes = Votes(accepted=1200, counted=1199, unclear=0, lost=1)
+    [goal] = missed({"compose": lossy})
+    assert "1 accepted votes were lost" in goal
+
+
+def test_an_edit_that_was_never_shown_misses_a_goal_even_if_the_median_is_good() -> None:
+    [goal] = missed({"up": score(template=[1.0, math.inf, 1.0])})
+    assert "a template (the ballot): an edit was never shown" in goal
+
+
+def test_an_environment_that_could_not_be_measured_misses_a_goal() -> None:
+    [goal] = missed({"compose": Score(failed="docker compose up ended with 1:")})
+    assert "could not be measured" in goal
+
+
+def test_the_figures_for_programs_have_null_for_what_was_not_measured() -> None:
+    figures = as_json(
+        {"up": score(vote=[math.inf, 1.23456]), "tilt": Score(missing="no tilt on PATH")},
+        rounds=2,
+        machine={"cores": "2"},
+    )
+    assert figures["environments"]["up"]["seconds"]["vote"] == [None, 1.235]
+    assert figures["environments"]["up"]["votes"]["accepted"] == 1200
+    assert figures["environments"]["tilt"]["cold_start"] is None
