@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -17,6 +18,9 @@ hypothesis.settings.register_profile(
     database=DirectoryBasedExampleDatabase(Path(__file__).parent.parent / ".data" / "cache" / "hypothesis"),
 )
 hypothesis.settings.load_profile("tallyho")
+
+# A shell ignores it for what it starts in the background, and what we start would do the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What somebody has set for a system that runs is no concern of the tests: they set what they need.
 for _setting in (*Settings.model_fields, *(f"option_{key}" for key in KEYS)):

@@ -133,8 +133,11 @@ class Up:
         eventually(cast, within=READY_SECONDS, saying="a vote is accepted", despite=(httpx.TransportError,))
 
     def total(self) -> int:
-        """How many votes the dashboard shows."""
-        total: int = httpx.get(f"{self.result_url}/api/tally", timeout=10).json()["total"]
+        """How many votes the dashboard shows; 0 while it starts."""
+        try:
+            total: int = httpx.get(f"{self.result_url}/api/tally", timeout=10).json().get("total", 0)
+        except httpx.TransportError:
+            return 0
         return total
 
     def end(self, how: signal.Signals) -> None:

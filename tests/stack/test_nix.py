@@ -88,7 +88,7 @@ def test_the_unit_tests_pass_in_the_shell_on_its_own_python(flake: Flake) -> Non
 def test_run_starts_the_system_and_a_signal_ends_it(flake: Flake, tmp_path: Path, how: signal.Signals) -> None:
     with flake.up(tmp_path / "data", "run") as up:
         up.cast("a")
-        eventually(lambda: up.total() == 1, within=10)
+        eventually(lambda: up.total() == 1, within=40)
         up.end(how)
         assert "tallyho  | stopped" in up.log()
 
@@ -116,7 +116,7 @@ def test_the_sockets_stay_short_in_a_deep_folder_and_other_shells_find_them(flak
     shared = f"VENV={flake.folder / '.data' / 'nix-venv'}"
     with here.up(data, "develop", "-c", "make", "up", shared, TMPDIR=str(deep / "tmp")) as up:
         up.cast("a")
-        eventually(lambda: up.total() == 1, within=10)
+        eventually(lambda: up.total() == 1, within=40)
         query = "SELECT votes FROM tallies WHERE vote = 'a'"
         arguments = f'ARGS=-At -c "{query}"'
         assert here.in_shell("make", "psql", shared, f"DATA_DIR={data}", arguments) == "1\n"

@@ -115,7 +115,8 @@ def test_a_watch_gives_up(url: str) -> None:
 def test_a_watch_from_inside_sees_the_same(url: str, tmp_path: Path) -> None:
     shell = Shell(tmp_path, inherited(), tmp_path / "log")
     # `env` stands for `docker compose exec`, which puts the command into a container
-    command = ("env", f"PATH={Path(sys.executable).parent}")
+    (tmp_path / "python").symlink_to(sys.executable)
+    command = ("env", f"PATH={tmp_path}")
     with from_inside(Sign(url, "marker 7", within=20), shell, *command) as watch:
         watch.wait()
     with (
