@@ -90,6 +90,8 @@ class WorkersInDatabase:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
                 self._url,
+                timeout=ANSWER_SECONDS,
+                command_timeout=ANSWER_SECONDS,
                 server_settings={"application_name": "tallyho-pipeline", "idle_session_timeout": "10s"},
             )
         return self._connection
