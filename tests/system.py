@@ -1,7 +1,6 @@
 """The whole system as a user starts it, with its own data folder and ports, for the drill and the end-to-end tests."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -106,8 +105,9 @@ class System:
 
     def _copy_log(self) -> None:
         assert self.process.stdout is not None
-        with self.process.stdout as output, self.log.open("wb") as log:
-            shutil.copyfileobj(output, log, 1)
+        with self.process.stdout as output, self.log.open("wb", buffering=0) as log:
+            for line in output:
+                log.write(line)
 
 
 @contextmanager
