@@ -60,8 +60,8 @@ def _redis_url(settings: Settings) -> str:
     if is_set("REDIS_URL", "REDIS_HOST"):
         return settings.redis_address
     facts = running.read(settings.data_dir)
-    if facts is None:
-        raise LocalError(f"tallyho is not running in {settings.data_dir}: make up starts it")
+    if facts is None or not facts.redis_url:
+        raise LocalError(f"Redis is not running in {settings.data_dir}: make up starts it")
     return facts.redis_url
 
 
