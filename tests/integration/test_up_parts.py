@@ -111,6 +111,7 @@ def test_the_facts_of_a_run_that_was_killed_are_gone_and_its_part_can_be_started
     worker = joined["worker"]
     family = worker.family()
     worker.end(signal.SIGKILL)
+    worker.close()
     facts = running.read(worker.data)
     assert facts is not None
     assert set(facts.pids) == set(facts.urls) == NAMES - {"worker"}
