@@ -1,6 +1,6 @@
 # One recipe, one image per service:
 #   docker build --build-arg SERVICE=vote --target final --tag tallyho-vote .
-# SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits) and proxy.
+# SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits), proxy and test.
 ARG SERVICE=vote
 
 # ---- what all images have ----
@@ -69,19 +69,6 @@ COPY --chown=tallyho ${SERVICE} ./${SERVICE}
 # static files are read at each request: an edit of them needs no new start
 CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
 
-# ---- for use: nothing in it can be changed by what runs in it, and there is no pip in its environment ----
-FROM ${SERVICE} AS final
-ARG SERVICE
-LABEL org.opencontainers.image.title="tallyho-${SERVICE}" \
-      org.opencontainers.image.description="The ${SERVICE} of tallyho, a voting application made to be taken apart"
-COPY --from=packages /venv /venv
-COPY common ./common
-COPY db ./db
-COPY ${SERVICE} ./${SERVICE}
-# compiles all that it will import, which it can't write down itself; a package that is missing is told here
-RUN python -c "import common.probe, ${SERVICE}.__main__" && python -m compileall -q .
-USER tallyho
-
 # ---- before several result services: its own image, because a proxy's image would need this file as well ----
 FROM debian:trixie-slim AS proxy
 RUN apt-get update \
@@ -111,3 +98,16 @@ COPY --chown=tallyho . .
 RUN touch .venv/.local-installed .venv/.loadtest-installed .venv/.dev-installed
 ENV HOST=127.0.0.1
 CMD ["make", "test"]
+
+# ---- for use: nothing in it can be changed by what runs in it, and there is no pip in its environment ----
+FROM ${SERVICE} AS final
+ARG SERVICE
+LABEL org.opencontainers.image.title="tallyho-${SERVICE}" \
+      org.opencontainers.image.description="The ${SERVICE} of tallyho, a voting application made to be taken apart"
+COPY --from=packages /venv /venv
+COPY common ./common
+COPY db ./db
+COPY ${SERVICE} ./${SERVICE}
+# compiles all that it will import, which it can't write down itself; a package that is missing is told here
+RUN python -c "import common.probe, ${SERVICE}.__main__" && python -m compileall -q .
+USER tallyho

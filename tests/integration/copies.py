@@ -34,7 +34,7 @@ class Up:
         self.lines: list[str] = []
         self._is_enough = threading.Event()
         self.process = self._start("-m", "local", "up", *parts)
-        self.reader = threading.Thread(target=self._read)
+        self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def run(self, *arguments: str, stdin: str = "", module: str = "local") -> tuple[int, str]:

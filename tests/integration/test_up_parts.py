@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -25,14 +24,16 @@ def joined(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Up]]:
     """A run for each part; the tests leave them as they found them, but for the votes."""
     project = copy_of_the_project(tmp_path_factory.mktemp("joined") / "project")
     ports = {name: str(free_port()) for name in ("VOTE_PORT", "RESULT_PORT", "WORKER_PORT")}
-    with ExitStack() as stack:
-        ups = {}
+    ups: dict[str, Up] = {}
+    try:
         for part in ORDER:
             ups[part] = Up(project, part, **ports)
-            stack.callback(ups[part].close)
         for up in ups.values():
             up.until_ready()
         yield ups
+    finally:
+        for up in ups.values():  # those that are there now: a test may have put another one in its place
+            up.close()
 
 
 def all_pids(data: Path) -> dict[str, int]:
@@ -110,6 +111,7 @@ def test_the_facts_of_a_run_that_was_killed_are_gone_and_its_part_can_be_started
     worker = joined["worker"]
     family = worker.family()
     worker.end(signal.SIGKILL)
+    worker.close()
     facts = running.read(worker.data)
     assert facts is not None
     assert set(facts.pids) == set(facts.urls) == NAMES - {"worker"}

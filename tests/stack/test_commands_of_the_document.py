@@ -112,6 +112,8 @@ def until_shown(typed: Compose, words: list[str], shows: str, file: Path) -> Non
         eventually(all_shown, within=SHOWN_SECONDS, saying=" ".join(words), despite=(LookupError,))
         os.killpg(process.pid, signal.SIGINT)
         process.wait(30)
+        if "up" in words:
+            typed.run("stop")  # Compose that is interrupted while it still starts leaves some of them running
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
