@@ -128,6 +128,8 @@ async def test_one_lost_one_doubled_and_one_reverted_vote_are_caught(loadtest: L
             size = {"USERS": "16", "SPAWN_RATE": "16", "RUN_TIME": "60s"}
             process = await loadtest.start("headless", **size, **parts.settings())
             await eventually_async(lambda: all_done(saboteur), within=50, saying="it has done its worst")
+            enough = saboteur.passed + 60  # by then the worker has counted what was done last
+            await eventually_async(lambda: has_passed(saboteur, enough), within=30)
             process.send_signal(signal.SIGINT)
             outcome = await loadtest.end(process)
         finally:
@@ -141,6 +143,10 @@ async def test_one_lost_one_doubled_and_one_reverted_vote_are_caught(loadtest: L
 
 async def all_done(saboteur: Saboteur) -> bool:
     return saboteur.done == {"lost": 1, "doubled": 1, "reverted": 1}
+
+
+async def has_passed(saboteur: Saboteur, votes: int) -> bool:
+    return saboteur.passed >= votes
 
 
 async def test_a_slow_system_breaks_its_limits(loadtest: LoadTest, settings: dict[str, str]) -> None:
