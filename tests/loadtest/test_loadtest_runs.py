@@ -16,7 +16,6 @@ from tests.loadtest.conftest import LoadTest
 from tests.loadtest.saboteur import Saboteur
 from tests.loadtest.slow_proxy import slow_proxy
 from tests.services import Service, service
-from tests.system import System
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.timeout(120)
@@ -63,18 +62,6 @@ def parts(empty_queues: None, redis: servers.Server, database: str) -> Iterator[
         for part in (vote, worker, result):
             part.until_ready()
         yield Parts(vote, worker, result, redis_urls=(urls[0], urls[1]), database_url=database)
-
-
-@pytest.fixture
-def settings(system: System) -> dict[str, str]:
-    """Where the whole system is."""
-    facts = system.facts()
-    return {
-        "VOTE_URL": facts.vote_url,
-        "RESULT_URL": facts.result_url,
-        "REDIS_URL": facts.redis_url,
-        "DATABASE_URL": facts.database_url,
-    }
 
 
 async def test_a_small_run_passes_and_leaves_its_files(loadtest: LoadTest, settings: dict[str, str]) -> None:
