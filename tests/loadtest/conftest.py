@@ -111,6 +111,18 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture
+def settings(system: System) -> dict[str, str]:
+    """Where the whole system is."""
+    facts = system.facts()
+    return {
+        "VOTE_URL": facts.vote_url,
+        "RESULT_URL": facts.result_url,
+        "REDIS_URL": facts.redis_url,
+        "DATABASE_URL": facts.database_url,
+    }
+
+
+@pytest.fixture
 async def loadtest(tmp_path: Path) -> AsyncIterator[LoadTest]:
     loadtest = LoadTest(tmp_path)
     yield loadtest

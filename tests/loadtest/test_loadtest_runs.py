@@ -16,7 +16,6 @@ from tests.loadtest.conftest import LoadTest
 from tests.loadtest.saboteur import Saboteur
 from tests.loadtest.slow_proxy import slow_proxy
 from tests.services import Service, service
-from tests.system import System
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.timeout(120)
@@ -63,18 +62,6 @@ def parts(empty_queues: None, redis: servers.Server, database: str) -> Iterator[
         for part in (vote, worker, result):
             part.until_ready()
         yield Parts(vote, worker, result, redis_urls=(urls[0], urls[1]), database_url=database)
-
-
-@pytest.fixture
-def settings(system: System) -> dict[str, str]:
-    """Where the whole system is."""
-    facts = system.facts()
-    return {
-        "VOTE_URL": facts.vote_url,
-        "RESULT_URL": facts.result_url,
-        "REDIS_URL": facts.redis_url,
-        "DATABASE_URL": facts.database_url,
-    }
 
 
 async def test_a_small_run_passes_and_leaves_its_files(loadtest: LoadTest, settings: dict[str, str]) -> None:
@@ -128,6 +115,8 @@ async def test_one_lost_one_doubled_and_one_reverted_vote_are_caught(loadtest: L
             size = {"USERS": "16", "SPAWN_RATE": "16", "RUN_TIME": "60s"}
             process = await loadtest.start("headless", **size, **parts.settings())
             await eventually_async(lambda: all_done(saboteur), within=50, saying="it has done its worst")
+            enough = saboteur.passed + 60  # by then the worker has counted what was done last
+            await eventually_async(lambda: has_passed(saboteur, enough), within=30)
             process.send_signal(signal.SIGINT)
             outcome = await loadtest.end(process)
         finally:
@@ -141,6 +130,10 @@ async def test_one_lost_one_doubled_and_one_reverted_vote_are_caught(loadtest: L
 
 async def all_done(saboteur: Saboteur) -> bool:
     return saboteur.done == {"lost": 1, "doubled": 1, "reverted": 1}
+
+
+async def has_passed(saboteur: Saboteur, votes: int) -> bool:
+    return saboteur.passed >= votes
 
 
 async def test_a_slow_system_breaks_its_limits(loadtest: LoadTest, settings: dict[str, str]) -> None:

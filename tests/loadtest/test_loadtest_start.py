@@ -9,7 +9,6 @@ import pytest
 
 from tests.loadtest.conftest import LoadTest
 from tests.services import free_port
-from tests.system import System
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.timeout(120)
@@ -18,17 +17,9 @@ SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}
 
 
 @pytest.fixture
-def settings(system: System) -> dict[str, str]:
+def settings(settings: dict[str, str]) -> dict[str, str]:
     """Where the whole system is, and a page of our own."""
-    facts = system.facts()
-    return {
-        "VOTE_URL": facts.vote_url,
-        "RESULT_URL": facts.result_url,
-        "REDIS_URL": facts.redis_url,
-        "DATABASE_URL": facts.database_url,
-        "LOADTEST_PORT": str(free_port()),
-        "MASTER_PORT": str(free_port()),
-    }
+    return settings | {"LOADTEST_PORT": str(free_port()), "MASTER_PORT": str(free_port())}
 
 
 async def until_there(settings: dict[str, str], workers: int | None = None) -> None:

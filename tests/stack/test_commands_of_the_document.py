@@ -1,5 +1,6 @@
 """Every command of `docs/commands.md`, as typed, in the order of its table: each shows what the table says."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -110,11 +111,20 @@ def until_shown(typed: Compose, words: list[str], shows: str, file: Path) -> Non
 
     try:
         eventually(all_shown, within=SHOWN_SECONDS, saying=" ".join(words), despite=(LookupError,))
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(30)
+        press_ctrl_c(process)
         if "up" in words:
             typed.run("stop")  # Compose that is interrupted while it still starts leaves some of them running
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def press_ctrl_c(process: subprocess.Popen[bytes]) -> None:
+    """Until it ends: some versions of `docker stats` heed the third one only."""
+    for _ in range(3):
+        os.killpg(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+            return
+    process.wait(15)
