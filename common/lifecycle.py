@@ -18,7 +18,7 @@ from typing import Any
 
 import hypercorn.asyncio
 import structlog
-from hypercorn.config import Config
+import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart
 
@@ -28,6 +28,7 @@ from common.logs import configure_logs
 from common.ops import Health
 from common.settings import Settings, SettingsError
 from common.traces import traces
+from common.whole_answers import send_answers_whole
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
@@ -90,7 +91,7 @@ async def serve(
 
 
 async def _serve_until(
-    stop: asyncio.Event, answers: "_Answers", config: Config, health: Health, close: Callable[[], None]
+    stop: asyncio.Event, answers: "_Answers", config: PatientConfig, health: Health, close: Callable[[], None]
 ) -> None:
     async def trigger() -> None:
         await stop.wait()
@@ -146,7 +147,7 @@ class _Answers:
         await self._none_open.wait()
 
 
-async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[], Awaitable[None]]) -> None:
+async def _run_hypercorn(app: ASGIFramework, config: PatientConfig, trigger: Callable[[], Awaitable[None]]) -> None:
     try:
         log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
         await hypercorn.asyncio.serve(app, config, shutdown_trigger=trigger)
@@ -156,7 +157,7 @@ async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[
         raise
 
 
-def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> Config:
+def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig:
     config = PatientConfig()
     host, port = bind
     config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
@@ -186,10 +187,11 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     configure_logs(settings, service)
     allow_many_files()
     end_early_viewers()
+    send_answers_whole()
     problem: BaseException | None = None
     try:
         with traces(settings, service):
-            asyncio.run(main(settings))
+            uvloop.run(main(settings))
     except* CannotStart as group:
         problem = group.exceptions[0]
     if isinstance(problem, PortTaken):  # not raised inside of "except*": Python 3.11.2 would wrap it

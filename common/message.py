@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from common.ballot import KEYS
 
 MAX_VOTER_ID = 255  # characters: the width of votes.voter_id
@@ -34,8 +36,29 @@ def encode(vote: Vote) -> bytes:
     return json.dumps(message).encode()
 
 
+class _Fields(msgspec.Struct):
+    """What a message has that our own vote service has made."""
+
+    voter_id: str
+    vote: str
+    cast_at: float | None = None
+    traceparent: str | None = None
+
+
+_fields = msgspec.json.Decoder(_Fields).decode
+
+
 def decode(message: bytes) -> Vote:
     """The vote of a message; raises MalformedVote."""
+    try:
+        fields = _fields(message)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _decode_any(message)
+    return Vote(_voter_id(fields.voter_id), _option(fields.vote), _cast_at(fields.cast_at), fields.traceparent)
+
+
+def _decode_any(message: bytes) -> Vote:
+    """The same for a message that looks otherwise: eight times slower, it takes more and can say what is wrong."""
     try:
         fields = json.loads(message)
     except (ValueError, RecursionError) as error:
@@ -55,7 +78,7 @@ def _voter_id(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_VOTER_ID:
         raise MalformedVote(f"voter_id is not a string of 1 to {MAX_VOTER_ID} characters")
     # PostgreSQL's text holds neither a zero byte nor half a surrogate pair
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
         raise MalformedVote("voter_id has a character that can't be stored")
     return value
 

@@ -22,6 +22,7 @@ from common.ops import Health, count_requests, ops_routes
 from common.proxies import TrustedProxies
 from common.settings import Settings
 
+BODY_SECONDS = 10  # for a request to come as a whole
 INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 HEADERS = {
@@ -40,11 +41,11 @@ HEADERS = {
 HSTS = {"Strict-Transport-Security": "max-age=2592000"}
 
 
-def create_website(name: str, *, description: str, health: Health, settings: Settings) -> Quart:
+def create_website(name: str, *, description: str, health: Health) -> Quart:
     """An application with all that both websites share; the caller adds its own routes."""
     app = Quart(name)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["BODY_TIMEOUT"] = 10  # seconds
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
     # browsers ask each time whether a file has changed: an edited style shows at the next look
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
     count_requests(app)
@@ -59,10 +60,14 @@ def create_website(name: str, *, description: str, health: Health, settings: Set
             response.headers.setdefault(header, value)
         return response
 
+    return app
+
+
+def believe_proxies(app: Quart, settings: Settings) -> None:
+    """Take from trusted proxies who asks; to be called when nothing else is put in front of the application."""
     if settings.proxies:
         trusting = TrustedProxies(app.asgi_app, settings.proxies, settings.proxy_headers)
         app.asgi_app = trusting  # type: ignore[method-assign]
-    return app
 
 
 def is_foreign(headers: Headers, host: str) -> bool:

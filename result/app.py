@@ -11,7 +11,7 @@ from quart_schema import document_response, hide
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import INSTANCE, ErrorBody, Refused, beside, create_website, rfc3339
+from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, beside, create_website, rfc3339
 from result.board import Board, NotReadYet
 from result.live import add_live
 from result.pipeline import Pipeline, Sources
@@ -23,11 +23,12 @@ DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebS
 
 def create_app(settings: Settings, board: Board, health: Health, sources: Sources | None = None) -> Quart:
     """The application, from its settings, the board that somebody keeps fresh, and where the pipeline can be seen."""
-    app = create_website("result", description=DESCRIPTION, health=health, settings=settings)
+    app = create_website("result", description=DESCRIPTION, health=health)
     _add_page(app, board, settings)
     _add_api(app, board)
     add_live(app, board.viewers)
     add_pipeline(app, Pipeline(sources or Sources()))
+    believe_proxies(app, settings)
     return app
 
 

@@ -57,7 +57,7 @@ class Viewers:
                     return
                 if (newest := self._newest) is None:
                     continue
-                if last is not None:
+                if last is not None and newest.number > last + 1:
                     DROPPED.inc(newest.number - last - 1)
                 yield newest.text
                 # the viewer comes back for the next one when this one was sent

@@ -6,10 +6,12 @@ from quart import Quart, g, jsonify, request
 from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response
 
+from common.ballot import Ballot
 from common.web import ErrorBody, rfc3339
 from vote.body import JSON, paper_of_json, read_body
 from vote.casting import PollingStation
 from vote.door import Door
+from vote.handover import handed_over
 from vote.schema import BallotBody, ReceiptBody, VoteBody
 
 Route = Callable[[], Awaitable[ResponseReturnValue]]
@@ -17,10 +19,7 @@ Route = Callable[[], Awaitable[ResponseReturnValue]]
 
 def add_api(app: Quart, station: PollingStation, door: Door) -> None:
     """Add `POST /api/votes` and `GET /api/ballot`."""
-    ballot = {
-        "question": station.ballot.question,
-        "options": [{"key": option.key, "label": option.label} for option in station.ballot.options],
-    }
+    ballot = _told(station.ballot)
 
     @app.post("/api/votes")
     @document_request(VoteBody, source=DataSource.JSON)
@@ -33,7 +32,10 @@ def add_api(app: Quart, station: PollingStation, door: Door) -> None:
         again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote. Where a
         code is asked for, the same code is the same voter.
         """
-        g.voter = station.voter(request.cookies)
+        handed = handed_over(request.scope)
+        g.voter = handed.voter if handed else station.voter(request.cookies)
+        if handed:
+            raise handed.error
         door.count(g.voter, request.remote_addr)
         paper = paper_of_json(await read_body(request, JSON))
         g.voter = await door.admit(g.voter, paper.code)
@@ -46,6 +48,11 @@ def add_api(app: Quart, station: PollingStation, door: Door) -> None:
     async def show_ballot() -> ResponseReturnValue:
         """The question and its options"""
         return jsonify(ballot)
+
+
+def _told(ballot: Ballot) -> dict[str, object]:
+    options = [{"key": option.key, "label": option.label} for option in ballot.options]
+    return {"question": ballot.question, "options": options}
 
 
 def _document_refusals(route: Route) -> Route:

@@ -6,11 +6,12 @@ from quart import Quart, Response, g, request
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import Refused, create_website, is_foreign
+from common.web import Refused, believe_proxies, create_website, is_foreign
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
 from vote.door import Door
-from vote.page import add_page
+from vote.express import add_express_lane
+from vote.page import BallotPages, add_page
 from vote.traces import trace_votes
 from vote.voter import VoterCookies
 
@@ -30,7 +31,7 @@ def create_app(
     `door` lets votes in; without one, it is made from the settings.
     """
     door = door or Door(settings)
-    app = create_website("vote", description=DESCRIPTION, health=health, settings=settings)
+    app = create_website("vote", description=DESCRIPTION, health=health)
     station = PollingStation(settings.ballot, VoterCookies(settings.secret_key), pusher)
 
     trace_votes(app)
@@ -45,8 +46,11 @@ def create_app(
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    add_page(app, station, door, settings, is_delayed)
+    pages = BallotPages(station, door, settings, is_delayed)
+    add_page(app, station, door, pages)
     add_api(app, station, door)
+    add_express_lane(app, station, door, pages)
+    believe_proxies(app, settings)
     return app
 
 

@@ -16,6 +16,7 @@ from prometheus_client import Counter, Histogram
 from common.message import Vote, encode
 from common.vote_queue import Peek
 from worker.batch import Rejected, last_vote_per_voter, read
+from worker.bulk_histogram import BulkHistogram
 from worker.record import Unrecordable, Written, record, record_one_by_one
 from worker.traces import batch_trace
 
@@ -28,7 +29,7 @@ VOTES_REPLAYED = Counter(
 VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
 BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
 BATCH_SECONDS = Histogram("batch_seconds", "From the peek of a batch until it was settled.")
-CAST_TO_RECORDED_SECONDS = Histogram(
+CAST_TO_RECORDED_SECONDS = BulkHistogram(
     "cast_to_recorded_seconds",
     "From a vote's acceptance until it was recorded.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
@@ -104,9 +105,8 @@ async def _record(connection: Connection, queue: Queue, limit: int, *, one_by_on
 
 def _measure(recorded: _Recorded, seconds: float) -> None:
     now = datetime.now(UTC)
-    for vote in recorded.votes:
-        if vote.cast_at is not None:
-            CAST_TO_RECORDED_SECONDS.observe(max(0.0, (now - vote.cast_at).total_seconds()))
+    ages = [(now - vote.cast_at).total_seconds() for vote in recorded.votes if vote.cast_at is not None]
+    CAST_TO_RECORDED_SECONDS.observe_all([max(0.0, age) for age in ages])
     VOTES_RECORDED.inc(len(recorded.peek.messages) - len(recorded.rejected))
     VOTES_CHANGED.inc(recorded.changed)
     VOTES_REPLAYED.inc(recorded.replayed)

@@ -70,6 +70,13 @@ async def snapshots(services: Services) -> AsyncIterator[dict[str, int]]:
             yield json.loads(text)
 
 
+async def test_no_viewer_can_have_us_compress(services: Services) -> None:
+    address = services.result.url.replace("http://", "ws://") + "/ws"
+    async with connect_viewer(address, compression="deflate", open_timeout=GENEROUS_SECONDS) as viewer:
+        assert "total" in json.loads(await viewer.recv())
+        assert viewer.protocol.extensions == []
+
+
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("name", ["vote", "result"])
 async def test_thousands_of_silent_connections_disturb_nobody(services: Services, name: str) -> None:
