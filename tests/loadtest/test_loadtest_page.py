@@ -10,7 +10,7 @@ import pytest
 
 from tests.loadtest.conftest import LoadTest
 from tests.loadtest.slow_proxy import slow_proxy
-from tests.services import free_port
+from tests.ports import free_port
 from tests.system import System
 from tests.waiting import eventually_async
 
