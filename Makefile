@@ -4,11 +4,14 @@
 PYTHON ?= python3
 VENV   ?= .venv
 KILLS  ?= 30
+# How many processes share the tests. They mostly wait, so there may be more of them than cores.
+JOBS   ?= 4
 
 # A Nix shell sets it, to packages of its own Python.
 unexport PYTHONPATH
 
 RUN         := $(VENV)/bin/python -m
+PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile
 INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FOR_RUNNING := $(VENV)/.local-installed
@@ -53,17 +56,17 @@ codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGE
 	@exec $(RUN) local.codes $(if $(FORGET),--forget,$(N))
 
 ##@ Prove it
-test: $(FOR_TESTS) ## run all tests
-	@$(RUN) pytest tests --ignore tests/stack
+test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time
+	@$(PYTEST) tests --ignore tests/stack
 
 test-unit: $(FOR_TESTS) ## run the tests of the pure parts
 	@$(RUN) pytest tests/unit
 
 test-integration: $(FOR_TESTS) ## run the tests against a real PostgreSQL and Redis, which they start themselves
-	@$(RUN) pytest tests/integration
+	@$(PYTEST) tests/integration
 
 test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
-	@$(RUN) pytest tests/e2e
+	@$(PYTEST) tests/e2e
 
 test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them this machine has
 	@$(RUN) pytest tests/stack

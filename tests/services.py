@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).parent.parent
@@ -75,11 +75,3 @@ def service(
             except subprocess.TimeoutExpired:
                 running.kill()
                 raise
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -2,19 +2,19 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from local import running
 from local.running import Running
+from tests.ports import free_ports
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -132,15 +132,6 @@ def paused(process: int) -> Iterator[None]:
     finally:
         for each in processes:
             os.kill(each, signal.SIGCONT)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def children_of(process: int) -> list[int]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 from local import running
-from tests.services import PROJECT, free_port
+from tests.ports import free_port
+from tests.services import PROJECT
 from tests.waiting import eventually
 
 PARTS = ("common", "db", "vote", "worker", "result", "local")

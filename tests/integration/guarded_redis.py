@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from local.redis import Installation, installations
 from local.redis_users import write_users
-from tests.services import free_port
+from tests.ports import free_port
 from tests.waiting import eventually
 
 

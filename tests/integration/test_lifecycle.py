@@ -11,7 +11,8 @@ from quart import Quart
 
 from common.lifecycle import serve
 from common.ops import Health
-from tests.services import free_port, service
+from tests.ports import free_port
+from tests.services import service
 from tests.waiting import eventually
 
 

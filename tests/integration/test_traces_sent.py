@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from local import servers
-from tests.services import free_port, service
+from tests.ports import free_port
+from tests.services import service
 from tests.waiting import eventually
 
 WITHOUT_OPENTELEMETRY = """

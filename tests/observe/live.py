@@ -15,7 +15,8 @@ from websockets.sync.client import connect
 
 from local import servers
 from local.prometheus import prometheus_program
-from tests.services import Service, free_port, service
+from tests.ports import free_port
+from tests.services import Service, service
 from tests.waiting import eventually
 
 

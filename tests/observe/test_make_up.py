@@ -8,7 +8,7 @@ import pytest
 from common.settings import Settings
 from local.prometheus import observers
 from tests.observe.live import Prometheus
-from tests.services import free_port
+from tests.ports import free_port
 from tests.system import running_system
 from tests.waiting import eventually
 

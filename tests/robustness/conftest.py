@@ -13,7 +13,6 @@ from tests.integration.conftest import empty_database as empty_database
 from tests.integration.conftest import postgres as postgres
 from tests.integration.conftest import queue as queue
 from tests.integration.conftest import redis as redis
-from tests.robustness import figures
 from tests.services import Service, service
 
 # a search is one client that asks more often than any voter
@@ -59,11 +58,3 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
         for each in (vote, worker, result):
             each.until_ready()
         yield Services(vote, worker, result, redis.url, postgres.url, log)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried."""
-    if lines := figures.lines():
-        terminalreporter.section("tried")
-        for line in lines:
-            terminalreporter.line(line)

@@ -14,6 +14,11 @@ def tried(what: str, number: int = 1) -> None:
     _tried[what] += number
 
 
+def so_far() -> dict[str, int]:
+    """What this process tried, for the one that prints (pytest-xdist)."""
+    return dict(_tried)
+
+
 def lines() -> list[str]:
     """What was tried, a line each."""
     return [f"{number:>9,} {what}" for what, number in sorted(_tried.items())]
