@@ -11,7 +11,8 @@ JOBS   ?= 4
 unexport PYTHONPATH
 
 RUN         := $(VENV)/bin/python -m
-PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile
+# Files in their order: the quick ones, tests/unit, come last.
+PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FOR_RUNNING := $(VENV)/.local-installed

@@ -32,7 +32,7 @@ from common.whole_answers import send_answers_whole
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
-CANCEL_SECONDS = 1.0  # from one attempt to end the server to the next
+CANCEL_SECONDS = 1.0  # from one attempt to end a task to the next
 # Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
 PING_SECONDS = 10.0
 
@@ -85,9 +85,22 @@ async def serve(
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
-            await _serve_until(stop, _Answers(Gate(app)), _config(bind, tls), health, close)
-            for task in others:
-                task.cancel()
+            try:
+                await _serve_until(stop, _Answers(Gate(app)), _config(bind, tls), health, close)
+            finally:
+                await end(*others)
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks until they have ended, because one cancellation may be lost.
+
+    Hypercorn takes no notice of it while it starts, and before Python 3.12 `asyncio.wait_for`, which redis-py sends
+    with, forgets it when what it waits for has just come.
+    """
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_SECONDS)
 
 
 async def _serve_until(
@@ -114,9 +127,7 @@ async def _serve_until(
         await asyncio.wait({server, deadline}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         deadline.cancel()
-        while not server.done():  # Hypercorn takes no notice of being cancelled while it starts
-            server.cancel()
-            await asyncio.wait({server}, timeout=CANCEL_SECONDS)
+        await end(server)
         with suppress(asyncio.CancelledError):
             await server
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from quart import Quart
 
 from common import traces
 from common.ballot import Ballot, Option
+from common.lifecycle import end
 from common.message import decode
 from common.ops import Health
 from common.settings import Settings
@@ -106,10 +107,7 @@ async def counted_and_shown(queue: VoteQueue, database: str) -> AsyncIterator[No
             await seen.wait()
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*tasks)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ async def admin(queue: VoteQueue, redis: servers.Server) -> AsyncIterator[Redis]
 
 
 async def fill(queue: VoteQueue, admin: Redis) -> int:
-    """Leave Redis 2 MB, far more than connections take, and push until it takes no more; returns how many votes it took."""
+    """Leave Redis 2 MB, far more than connections take, and fill it; returns how many votes that took."""
     used = (await admin.info("memory"))["used_memory"]
     await admin.config_set("maxmemory-policy", "noeviction")
     await admin.config_set("maxmemory", used + 2_000_000)
