@@ -27,12 +27,12 @@ from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
 from common.settings import Settings, SettingsError
+from common.tasks import end
 from common.traces import traces
 from common.whole_answers import send_answers_whole
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
-CANCEL_SECONDS = 1.0  # from one attempt to end a task to the next
 # Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
 PING_SECONDS = 10.0
 
@@ -89,18 +89,6 @@ async def serve(
                 await _serve_until(stop, _Answers(Gate(app)), _config(bind, tls), health, close)
             finally:
                 await end(*others)
-
-
-async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks until they have ended, because one cancellation may be lost.
-
-    Hypercorn takes no notice of it while it starts, and before Python 3.12 `asyncio.wait_for`, which redis-py sends
-    with, forgets it when what it waits for has just come.
-    """
-    while pending := {task for task in tasks if not task.done()}:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=CANCEL_SECONDS)
 
 
 async def _serve_until(

@@ -102,7 +102,7 @@ def test_without_redis_it_says_that_voting_is_refused_and_goes_on(plant: Plant) 
         assert plant.result.get("/pipeline").status_code == 200
         assert plant.result.is_ready()  # the dashboard needs no Redis
         plant.redis.start()
-        assert plant.until_state("counting")["recorded"]["total"] == 1
+        eventually(lambda: plant.until_state("counting")["recorded"]["total"] == 1, within=20)
 
 
 async def test_without_the_database_it_says_that_counting_waits(plant: Plant, postgres: servers.Server) -> None:

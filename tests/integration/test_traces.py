@@ -13,10 +13,10 @@ from quart import Quart
 
 from common import traces
 from common.ballot import Ballot, Option
-from common.lifecycle import end
 from common.message import decode
 from common.ops import Health
 from common.settings import Settings
+from common.tasks import end
 from common.vote_queue import VoteQueue
 from result.board import Board
 from result.viewers import Viewers
