@@ -46,6 +46,14 @@ def test_what_rules_and_dashboards_ask_for_is_measured(metrics: set[Metric]) -> 
     assert asked <= known
 
 
+def test_operations_say_what_to_do_about_each_alert() -> None:
+    alerts = set(re.findall(r"- alert: (\S+)", (OBSERVE / "rules" / "alerts.yml").read_text(encoding="utf-8")))
+    told = set(re.findall(r"`(\w+)`", (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")))
+
+    assert len(alerts) > 10
+    assert alerts <= told
+
+
 def recorded() -> list[str]:
     return re.findall(r"- record: (\S+)", (OBSERVE / "rules" / "recording.yml").read_text(encoding="utf-8"))
 
