@@ -56,7 +56,7 @@ async def wait_until_ready(checks: Mapping[str, Check], *, on_delay: Callable[[s
 
 def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) -> str:
     """What is told when all is ready."""
-    addresses = [f"    {what} {urls[part]}" for part, what in _ADDRESSES.items() if part in urls]
+    addresses = [f"    {what} {urls[part]}{path}" for what, part, path in _ADDRESSES if part in urls]
     lines = [
         f"  {subject(parts, 'is', 'are')} ready ({seconds:.1f} s)",
         *(["", *addresses] if addresses else []),
@@ -65,7 +65,7 @@ def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) 
     return "\n{}\n".format("\n".join(lines))
 
 
-_ADDRESSES = {"vote": "vote at  ", "result": "watch at "}
+_ADDRESSES = (("vote at  ", "vote", ""), ("watch at ", "result", ""), ("look into", "result", "/pipeline"))
 
 
 async def _not_ready(checks: Mapping[str, Check]) -> dict[str, str]:
