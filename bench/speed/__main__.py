@@ -3,15 +3,11 @@
 With --check, the budget counts instead of the goals: `make bench-check`.
 """
 
-import fcntl
 import json
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Sequence
 
+from bench.alone import alone, end_by_signals
 from bench.errors import BenchError
 from bench.machine import machine, sentence
 from bench.speed.budget import over_budget, read_budget
@@ -27,8 +23,7 @@ from local.errors import LocalError
 
 def main(arguments: Sequence[str]) -> int:
     """Measure and show; 1 if a goal, or with --check the budget, is missed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    end_by_signals()
     try:
         budget = read_budget() if "--check" in arguments else None
         settings = read_settings()
@@ -70,22 +65,6 @@ def _measure_and_show(stages: Sequence[Stage], settings: Settings) -> list[Outco
     (folder / "speed.svg").write_text(picture(outcomes), encoding="utf-8")
     print(f"\n{text}\n(also in {folder}: speed.md, speed.json, speed.svg)")
     return outcomes
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Two at once would measure each other."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BenchError("a bench is running here already: wait for its end") from None
-        yield
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from bench.alone import alone
 from bench.errors import BenchError
 from bench.machine import machine, sentence
-from bench.speed.__main__ import alone
 from bench.speed.curve import Curve, plot, verdict
 from bench.speed.growing import Points, options, stored, waiting
 from bench.speed.place import Place, place

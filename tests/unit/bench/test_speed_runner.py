@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.alone import alone
 from bench.errors import BenchError
-from bench.speed.__main__ import alone, chosen
+from bench.speed.__main__ import chosen
 from bench.speed.outcome import Outcome
 from bench.speed.picture import picture
 from bench.speed.place import Place, place
