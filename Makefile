@@ -74,7 +74,7 @@ test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them t
 
 test-image: ## run all tests on the Python of the images, in a container
 	@docker build --quiet --target test --tag tallyho-test .
-	@docker run --rm --init --tmpfs /tmp:exec tallyho-test
+	@docker run --rm --init --env JOBS=$(JOBS) --tmpfs /tmp:exec tallyho-test
 
 drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
 	@$(RUN) tests.drill --kills $(KILLS)

@@ -19,7 +19,7 @@ from tests.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 STOP_SECONDS = 10.0  # what `make up` promises
 
 # Empty counts as not set, also where the project folder's .env sets them: the servers are to be the system's own.

@@ -18,7 +18,7 @@ from tests.waiting import eventually
 
 PARTS = ("common", "db", "vote", "worker", "result", "local")
 NAMES = {"postgres", "redis", "vote", "worker", "result"}
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 

@@ -81,7 +81,7 @@ def test_a_collector_that_does_not_answer_holds_nobody_up(redis: servers.Server,
             vote.process.terminate()
             began = time.monotonic()
             assert vote.process.wait(15) == 0
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 10  # what a service promises
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"])
