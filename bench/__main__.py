@@ -3,19 +3,16 @@
 Everything happens in a copy of the project, with ports, containers and data of its own; at the end all of it is gone.
 """
 
-import fcntl
 import json
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
 
 from bench import compose, tilt, up
+from bench.alone import alone, end_by_signals
 from bench.commands import uninterrupted
 from bench.environment import TITLES, Environment, copy_of_the_project
 from bench.errors import BenchError, NotSeen
@@ -30,12 +27,10 @@ MAKERS: dict[str, Callable[[Path, Path], Environment]] = {"tilt": tilt.Tilt, "co
 
 def main() -> int:
     """Measure and show; 1 if a goal was missed or an environment can't be measured."""
-    # SIGINT too: in a background job it is ignored, and what we start would inherit that and not stop by it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    end_by_signals()
     try:
         settings = read_settings()
-        with _alone(settings.folder):
+        with alone(settings.folder):
             return _measure_all(settings)
     except (BenchError, NotSeen) as error:
         print(error, file=sys.stderr)
@@ -81,22 +76,6 @@ def _score(name: str, settings: Settings) -> Score:
 
 def _say(name: str, began: float, text: str) -> None:
     print(f"{time.monotonic() - began:6.1f} s  {TITLES[name]}: {text}", flush=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two at once would measure each other, and share their containers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BenchError("a dev-bench is running here already: wait for its end") from None
-        yield
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

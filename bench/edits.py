@@ -71,7 +71,7 @@ EDITS = (
         "code of worker",
         "worker",
         "/metrics",
-        (Change("worker/counter.py", "Accepted votes that", "Accepted votes, marker {}, that"),),
+        (Change("worker/counter.py", "1 if this worker is the", "1 if this worker, marker {}, is the"),),
         "marker {}",
     ),
     Edit(
@@ -87,7 +87,7 @@ EDITS = (
         "a template (the ballot)",
         "vote",
         "/",
-        (Change("vote/templates/ballot.html", "One vote for each browser.", "One vote for each browser, marker {}."),),
+        (Change("vote/templates/ballot.html", "One vote for each", "One vote, marker {}, for each"),),
         "marker {}",
     ),
     Edit(

@@ -18,24 +18,32 @@ from typing import Any
 
 import hypercorn.asyncio
 import structlog
-from hypercorn.config import Config
+import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart
 
+from common.connections import Gate, PatientConfig, allow_many_files, end_early_viewers, note_failed_connection
+from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
 from common.settings import Settings, SettingsError
+from common.tasks import end
+from common.traces import traces
+from common.whole_answers import send_answers_whole
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
-CANCEL_SECONDS = 1.0  # from one attempt to end the server to the next
 # Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
 PING_SECONDS = 10.0
 
 log = structlog.get_logger()
 
 
-class PortTaken(Exception):
+class CannotStart(Exception):
+    """Something outside of the program keeps it from starting; the text says what, and what to do."""
+
+
+class PortTaken(CannotStart):
     """Another program listens on the port."""
 
 
@@ -65,23 +73,26 @@ async def serve(
     *,
     bind: tuple[str, int],
     health: Health,
+    tls: tuple[str, str] | None = None,
     loops: tuple[Coroutine[Any, Any, None], ...] = (),
     close: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve the application beside its loops until a signal comes; `close` ends answers that go on by nature.
 
-    A loop that fails ends the service with its error: better started again than half alive. Raises PortTaken.
+    A loop that fails ends the service with its error: better started again than half alive. `tls` are the paths of
+    certificate and key. Raises CannotStart.
     """
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(loop) for loop in loops]
-            await _serve_until(stop, _Answers(app), bind, health, close)
-            for task in others:
-                task.cancel()
+            others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
+            try:
+                await _serve_until(stop, _Answers(Gate(app)), _config(bind, tls), health, close)
+            finally:
+                await end(*others)
 
 
 async def _serve_until(
-    stop: asyncio.Event, answers: "_Answers", bind: tuple[str, int], health: Health, close: Callable[[], None]
+    stop: asyncio.Event, answers: "_Answers", config: PatientConfig, health: Health, close: Callable[[], None]
 ) -> None:
     async def trigger() -> None:
         await stop.wait()
@@ -97,16 +108,14 @@ async def _serve_until(
             log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
         await asyncio.sleep(FLUSH_SECONDS)
 
-    server = asyncio.create_task(_run_hypercorn(answers, _config(bind), trigger), name="server")
+    asyncio.get_running_loop().set_exception_handler(note_failed_connection)
+    server = asyncio.create_task(_run_hypercorn(answers, config, trigger), name="server")
     deadline = asyncio.create_task(finished(), name="deadline")
     try:
         await asyncio.wait({server, deadline}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asyncio.get_running_loop().set_exception_handler(_ignore_cancelled_connections)
         deadline.cancel()
-        while not server.done():  # Hypercorn takes no notice of being cancelled while it starts
-            server.cancel()
-            await asyncio.wait({server}, timeout=CANCEL_SECONDS)
+        await end(server)
         with suppress(asyncio.CancelledError):
             await server
 
@@ -137,15 +146,9 @@ class _Answers:
         await self._none_open.wait()
 
 
-def _ignore_cancelled_connections(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    # Python 3.11's streams report every connection that is cancelled as an error
-    if not isinstance(context.get("exception"), asyncio.CancelledError):
-        loop.default_exception_handler(context)
-
-
-async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[], Awaitable[None]]) -> None:
+async def _run_hypercorn(app: ASGIFramework, config: PatientConfig, trigger: Callable[[], Awaitable[None]]) -> None:
     try:
-        log.info("serving", address=config.bind[0])
+        log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
         await hypercorn.asyncio.serve(app, config, shutdown_trigger=trigger)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -153,10 +156,17 @@ async def _run_hypercorn(app: ASGIFramework, config: Config, trigger: Callable[[
         raise
 
 
-def _config(bind: tuple[str, int]) -> Config:
-    config = Config()
+def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig:
+    config = PatientConfig()
     host, port = bind
     config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    if tls is not None:
+        config.certfile, config.keyfile = tls
+        config.alpn_protocols = ["http/1.1"]  # the one protocol whose limits are known and tested here
+        try:
+            config.create_ssl_context()
+        except OSError as error:  # SSLError is one
+            raise CannotStart(f"TLS_CERTIFICATE and TLS_KEY can't be used: {error}") from None
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
@@ -174,10 +184,16 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
-    taken = None
+    allow_many_files()
+    end_early_viewers()
+    send_answers_whole()
+    problem: BaseException | None = None
     try:
-        asyncio.run(main(settings))
-    except* PortTaken as group:
-        taken = group.exceptions[0]
-    if taken is not None:  # not raised inside of "except*": Python 3.11.2 would wrap it
-        sys.exit(f"{service}: {taken} is taken: set {service.upper()}_PORT to another port")
+        with traces(settings, service):
+            uvloop.run(main(settings))
+    except* CannotStart as group:
+        problem = group.exceptions[0]
+    if isinstance(problem, PortTaken):  # not raised inside of "except*": Python 3.11.2 would wrap it
+        problem = CannotStart(f"{problem} is taken: set {service.upper()}_PORT to another port")
+    if problem is not None:
+        sys.exit(f"{service}: {problem}")

@@ -24,7 +24,13 @@ def configure_logs(settings: Settings, service: str) -> None:
         renderer: Processor = JSONRenderer()
     else:
         facts = [add_log_level, TimeStamper(fmt="%H:%M:%S", utc=False)]
-        renderer = structlog.dev.ConsoleRenderer(colors=log_format == "colour", pad_event_to=0, pad_level=False)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=log_format == "colour",
+            pad_event_to=0,
+            pad_level=False,
+            # where rich is installed, it would print every local variable of a traceback, secrets too
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     structlog.configure(
         processors=[filter_by_level, *facts, ProcessorFormatter.wrap_for_formatter],
         logger_factory=LoggerFactory(),

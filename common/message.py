@@ -4,9 +4,10 @@ The ancestor application's messages have no `cast_at`; they are votes as well. U
 """
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from common.ballot import KEYS
 
@@ -22,6 +23,7 @@ class Vote:
     voter_id: str
     option: str
     cast_at: datetime | None
+    traceparent: str | None = None  # of the span that pushed it, if it is traced (common/traces.py)
 
 
 def encode(vote: Vote) -> bytes:
@@ -29,25 +31,54 @@ def encode(vote: Vote) -> bytes:
     message: dict[str, object] = {"voter_id": vote.voter_id, "vote": vote.option}
     if vote.cast_at is not None:
         message["cast_at"] = vote.cast_at.timestamp()
+    if vote.traceparent is not None:
+        message["traceparent"] = vote.traceparent
     return json.dumps(message).encode()
+
+
+class _Fields(msgspec.Struct):
+    """What a message has that our own vote service has made."""
+
+    voter_id: str
+    vote: str
+    cast_at: float | None = None
+    traceparent: str | None = None
+
+
+_fields = msgspec.json.Decoder(_Fields).decode
 
 
 def decode(message: bytes) -> Vote:
     """The vote of a message; raises MalformedVote."""
+    try:
+        fields = _fields(message)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _decode_any(message)
+    return Vote(_voter_id(fields.voter_id), _option(fields.vote), _cast_at(fields.cast_at), fields.traceparent)
+
+
+def _decode_any(message: bytes) -> Vote:
+    """The same for a message that looks otherwise: eight times slower, it takes more and can say what is wrong."""
     try:
         fields = json.loads(message)
     except (ValueError, RecursionError) as error:
         raise MalformedVote(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise MalformedVote("not a JSON object")
-    return Vote(_voter_id(fields.get("voter_id")), _option(fields.get("vote")), _cast_at(fields.get("cast_at")))
+    traceparent = fields.get("traceparent")
+    return Vote(
+        _voter_id(fields.get("voter_id")),
+        _option(fields.get("vote")),
+        _cast_at(fields.get("cast_at")),
+        traceparent if isinstance(traceparent, str) else None,  # never a reason to reject a vote
+    )
 
 
 def _voter_id(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_VOTER_ID:
         raise MalformedVote(f"voter_id is not a string of 1 to {MAX_VOTER_ID} characters")
     # PostgreSQL's text holds neither a zero byte nor half a surrogate pair
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if "\0" in value or (not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value)):
         raise MalformedVote("voter_id has a character that can't be stored")
     return value
 
@@ -62,9 +93,9 @@ def _option(value: object) -> str:
 def _cast_at(value: object) -> datetime | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise MalformedVote("cast_at is not a number")
     try:
         return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):  # also NaN, Infinity, and whole numbers that no float can hold
         raise MalformedVote("cast_at is not a time in the years 1 to 9999") from None

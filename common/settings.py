@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.ballot import KEYS, Ballot, Option
+from common.door_settings import DoorSettings, readable_url
 
 SECRETS = ("secret_key", "redis_url", "database_url")
 
@@ -22,7 +23,7 @@ class SettingsError(Exception):
     """The environment can't be understood; the text lists every problem."""
 
 
-class Settings(BaseSettings):
+class Settings(DoorSettings, BaseSettings):
     """The settings of all services; each service uses those that concern it."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore")
@@ -34,15 +35,15 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "postgresql://postgres:password@localhost:5432/votes", repr=False, description="where PostgreSQL is"
     )
-    secret_key: str = Field(
-        "tallyho-development-key", repr=False, min_length=16, description="signs the voters' cookies"
-    )
     host: str = Field("127.0.0.1", description="the address that every service listens on")
     vote_port: int = Field(5000, ge=1, le=65535, description="the port of the ballot")
     result_port: int = Field(5001, ge=1, le=65535, description="the port of the dashboard")
     worker_port: int = Field(9100, ge=1, le=65535, description="the port of the worker's health and metrics")
     vote_url: str = Field("", description="the ballot's address as people type it, if not this host and `VOTE_PORT`")
     result_url: str = Field("", description="the dashboard's address, if not this host and `RESULT_PORT`")
+    observe: bool = Field(False, description="whether `make up` starts Prometheus beside the rest")
+    prometheus_port: int = Field(9090, ge=1, le=65535, description="the port of Prometheus")
+    otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; without it there are none")
     data_dir: Path = Field(Path(".data"), description="where `make up` keeps its servers' data")
     batch_size: int = Field(2000, ge=1, le=100_000, description="how many votes the worker records at most at once")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
@@ -67,14 +68,14 @@ class Settings(BaseSettings):
     def _redis_scheme(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
-        return value
+        return readable_url(value)
 
     @field_validator("database_url")
     @classmethod
     def _database_scheme(cls, value: str) -> str:
         if not value.startswith(("postgres://", "postgresql://")):
             raise ValueError("must begin with postgres:// or postgresql://")
-        return value
+        return readable_url(value)
 
     @field_validator("options")
     @classmethod
@@ -92,6 +93,11 @@ class Settings(BaseSettings):
     def redis_address(self) -> str:
         """`REDIS_URL`, or the address that `REDIS_HOST` makes."""
         return self.redis_url or f"redis://{self.redis_host}:6379"
+
+    @property
+    def redis_is_set(self) -> bool:
+        """Whether somebody said where Redis is; without it, the address is a guess."""
+        return bool({"redis_url", "redis_host"} & self.model_fields_set)
 
     @classmethod
     def from_env(cls) -> "Settings":
@@ -141,6 +147,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 def _variable(location: tuple[int | str, ...]) -> str:
+    if not location:  # of several settings together: the message names them
+        return "together"
     name = str(location[0]).upper()
     from_file = not os.environ.get(name) and os.environ.get(f"{name}_FILE")
     return f"{name}_FILE" if from_file else name

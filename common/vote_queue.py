@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
+
+from common.overview import LAST_REJECTED, Overview, cast_time, read_rejection
+from common.queue_scripts import DROP, PEEK, REJECT, SETTLE
+from common.reachable import Reachable
+from common.redis_client import client, end_connections
 
 VOTES = "votes"
 COUNTED = "{votes}:counted"  # the braces put it in the same Redis Cluster slot as `votes`
@@ -26,24 +29,13 @@ REJECTED = "votes:rejected"
 PUSH_TIMEOUT_SECONDS = 1.5
 COMMAND_TIMEOUT_SECONDS = 5.0
 
-_SETTLE = """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('LTRIM', KEYS[1], ARGV[2], -1)
-redis.call('INCRBY', KEYS[2], ARGV[2])
-return 1
-"""
-
-# What is dropped counts as settled, so that a settle under way finds that the queue has moved, and leaves it alone.
-_DROP = """
-local waiting = redis.call('LLEN', KEYS[1])
-redis.call('DEL', KEYS[1])
-redis.call('INCRBY', KEYS[2], waiting)
-return waiting
-"""
-
 
 class QueueUnavailable(Exception):
     """Redis did not do what was asked. After a push: the votes are in doubt, casting them again is safe."""
+
+
+class QueueFull(QueueUnavailable):
+    """Redis has no memory left (`maxmemory`): the votes of a push are not in the queue, for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +51,10 @@ class VoteQueue:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._redis = _client(url, COMMAND_TIMEOUT_SECONDS)
+        self._redis = client(url, COMMAND_TIMEOUT_SECONDS)
         # a cancelled blocking command can leave its connection dirty (redis-py #2579): it has one to itself
-        self._blocking = _client(url, COMMAND_TIMEOUT_SECONDS)
+        self._blocking = client(url, COMMAND_TIMEOUT_SECONDS)
+        self._server = Reachable("redis")
         self._pushing: Redis | None = None
         self._push_name = ""
         self._unfenced: list[str] = []  # names of push connections that broke
@@ -81,10 +74,14 @@ class VoteQueue:
         try:
             async with asyncio.timeout(PUSH_TIMEOUT_SECONDS):
                 redis = self._pushing or await self._connect_for_pushing()
-                return int(await cast(Any, redis.rpush(VOTES, *messages)))
+                waiting = int(await cast(Any, redis.rpush(VOTES, *messages)))
+        except OutOfMemoryError as error:
+            raise QueueFull(f"Redis: {error}") from error
         except (RedisError, OSError, TimeoutError) as error:
             await self._drop_push_connection()
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
+        self._server.answers()
+        return waiting
 
     async def waiting(self) -> int:
         """How many accepted votes are not yet counted."""
@@ -92,18 +89,13 @@ class VoteQueue:
 
     async def peek(self, limit: int) -> Peek:
         """Up to `limit` votes from the head, which stay where they are."""
-        counted, messages = await self._read_head(limit)
-        if counted is None:
-            # A queue that has just begun, or one that somebody emptied: give the count a value, so that a settle which
-            # was under way meanwhile can't mistake the one for the other.
-            await self._ask(self._redis.set(COUNTED, 0, nx=True))
-            counted, messages = await self._read_head(limit)
-        return Peek(counted or b"0", messages)
+        counted, messages = await self._ask(self._redis.eval(PEEK, 2, VOTES, COUNTED, limit))
+        return Peek(counted, messages)
 
     async def settle(self, peek: Peek) -> bool:
         """Take the peeked votes off, unless the queue has moved since: then False, and nothing is changed."""
         keys_and_values = (VOTES, COUNTED, peek.counted, len(peek.messages))
-        return bool(await self._ask(self._redis.eval(_SETTLE, 2, *keys_and_values)))
+        return bool(await self._ask(self._redis.eval(SETTLE, 2, *keys_and_values)))
 
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         """Note messages that can't be counted, each with its reason; twice after a crash, never not at all."""
@@ -112,38 +104,55 @@ class VoteQueue:
             json.dumps({"message": message.decode(errors="backslashreplace"), "reason": reason, "rejected_at": now})
             for message, reason in rejected
         ]
-        await self._ask(self._redis.rpush(REJECTED, *notes))
+        await self._ask(self._redis.eval(REJECT, 2, VOTES, REJECTED, *notes))
 
     async def wait(self, timeout_seconds: int) -> bool:
         """Wait until there are votes (True) or the time is over; takes nothing."""
-        # moving the head of a list to its own head is a peek that blocks
-        head = await self._ask(self._blocking.blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
+        try:
+            # moving the head of a list to its own head is a peek that blocks
+            head = await self._ask(self._blocking.blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
+        except QueueFull:  # a full Redis refuses that as well: whoever is to empty it must not wait for it
+            if await self.waiting():
+                return True
+            await asyncio.sleep(timeout_seconds)
+            return False
         return head is not None
 
     async def drop_all(self) -> int:
         """Empty the queue and the list of rejected messages. Returns how many votes were dropped."""
-        dropped = int(await self._ask(self._redis.eval(_DROP, 2, VOTES, COUNTED)))
+        dropped = int(await self._ask(self._redis.eval(DROP, 2, VOTES, COUNTED)))
         await self._ask(self._redis.delete(REJECTED))
         return dropped
+
+    async def overview(self) -> Overview:
+        """The queue at a glance, all of it from one moment, or nearly so: a full Redis takes no transaction."""
+        try:
+            return await self._overview(transaction=True)
+        except QueueFull:
+            return await self._overview(transaction=False)
+
+    async def _overview(self, *, transaction: bool) -> Overview:
+        async with self._redis.pipeline(transaction=transaction) as pipeline:
+            pipeline.llen(VOTES)
+            pipeline.get(COUNTED)
+            pipeline.lrange(VOTES, 0, 0)
+            pipeline.llen(REJECTED)
+            pipeline.lrange(REJECTED, -LAST_REJECTED, -1)
+            waiting, counted, head, rejected, notes = await self._ask(pipeline.execute())
+        last_rejected = tuple(read_rejection(note) for note in notes)
+        return Overview(int(waiting), int(counted or 0), cast_time(head), int(rejected), last_rejected)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life."""
         await self._ask(self._redis.ping())
 
-    async def _read_head(self, limit: int) -> tuple[bytes | None, list[bytes]]:
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.get(COUNTED)
-            pipeline.lrange(VOTES, 0, limit - 1)
-            counted, messages = await self._ask(pipeline.execute())
-        return counted, messages
-
     async def _connect_for_pushing(self) -> Redis:
         self._push_name = f"push-{uuid.uuid4().hex}"
-        self._pushing = _client(
+        self._pushing = client(
             self._url, PUSH_TIMEOUT_SECONDS, client_name=self._push_name, single_connection_client=True
         )
         if self._unfenced:
-            await _end_connections(self._pushing, self._unfenced)
+            await end_connections(self._pushing, self._unfenced)
             self._unfenced.clear()
         return self._pushing
 
@@ -156,36 +165,20 @@ class VoteQueue:
 
     async def _ask(self, answer: Any) -> Any:
         try:
-            return await answer
+            answered = await answer
         except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
+        self._server.answers()
+        return answered
+
+    def _unavailable(self, error: Exception) -> QueueUnavailable:
+        if isinstance(error, OutOfMemoryError):
+            return QueueFull(f"Redis: {error}")
+        if not isinstance(error, ResponseError):  # a Redis that refuses is there
+            self._server.is_lost()
+        return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
         await self._drop_push_connection()
         for redis in (self._redis, self._blocking):
             await redis.aclose()
-
-
-async def _end_connections(redis: Redis, names: Sequence[str]) -> None:
-    """End the connections of these names, as far as Redis still has them.
-
-    A push in doubt may wait unread in its socket; read after its voter has voted again, the older vote would win.
-    """
-    for client in await cast(Any, redis.client_list()):
-        if client.get("name") in names:
-            await cast(Any, redis.client_kill_filter(_id=client["id"]))
-
-
-def _client(url: str, timeout_seconds: float, **options: Any) -> Redis:
-    # no retries inside the client: a push that is tried again behind our back could come after a later one
-    return Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        **options,
-    )
-
-
-def _unavailable(error: Exception) -> QueueUnavailable:
-    return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")

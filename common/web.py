@@ -4,21 +4,25 @@ import importlib.resources
 import os
 import socket
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
-from pydantic import BaseModel, Field
-from quart import Blueprint, Quart, Response, jsonify, render_template, request, send_from_directory
+from quart import Blueprint, Quart, Response, render_template, request, send_from_directory
 from quart.typing import ResponseReturnValue
-from quart_schema import Info, QuartSchema, hide
+from quart_schema import Info, OpenAPIProvider, QuartSchema, hide
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import HTTPException
 
+from common.errors import MAX_BODY_BYTES as MAX_BODY_BYTES
+from common.errors import ErrorBody as ErrorBody
+from common.errors import Refused as Refused
+from common.errors import answer_errors
+from common.errors import as_refused as as_refused
 from common.ops import Health, count_requests, ops_routes
+from common.proxies import TrustedProxies
+from common.settings import Settings
 
-MAX_BODY_BYTES = 4096
+BODY_SECONDS = 10  # for a request to come as a whole
 INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 HEADERS = {
@@ -31,65 +35,49 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-log = structlog.get_logger()
-
-
-class ErrorDetail(BaseModel):
-    code: str = Field(description="for programs: does not change")
-    message: str = Field(description="for people")
-
-
-class ErrorBody(BaseModel):
-    """Every error in JSON has this shape."""
-
-    error: ErrorDetail
-
-
-class Refused(Exception):
-    """A request that is not done, with what its sender should know."""
-
-    def __init__(self, status: int, code: str, message: str, advice: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.advice = advice
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """503 means: soon again."""
-        return {"Retry-After": "2"} if self.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+# Only under TLS. A month, not a year: who stops to serve TLS on this host is locked out for as long.
+HSTS = {"Strict-Transport-Security": "max-age=2592000"}
 
 
 def create_website(name: str, *, description: str, health: Health) -> Quart:
     """An application with all that both websites share; the caller adds its own routes."""
     app = Quart(name)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.config["BODY_TIMEOUT"] = 10  # seconds
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
     # browsers ask each time whether a file has changed: an edited style shows at the next look
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
     count_requests(app)
     app.register_blueprint(ops_routes(health))
     app.register_blueprint(_shared_files())
-    _answer_errors(app)
+    answer_errors(app)
     _add_documentation(app, description)
 
     @app.after_request
     async def secure(response: Response) -> Response:
-        for header, value in HEADERS.items():
+        for header, value in (HEADERS | HSTS if request.is_secure else HEADERS).items():
             response.headers.setdefault(header, value)
         return response
 
     return app
 
 
+def believe_proxies(app: Quart, settings: Settings) -> None:
+    """Take from trusted proxies who asks; to be called when nothing else is put in front of the application."""
+    if settings.proxies:
+        trusting = TrustedProxies(app.asgi_app, settings.proxies, settings.proxy_headers)
+        app.asgi_app = trusting  # type: ignore[method-assign]
+
+
 def is_foreign(headers: Headers, host: str) -> bool:
     """Whether a browser sent this request from a page of another origin; programs send neither header."""
     origin = headers.get("Origin")
     if origin is not None:
-        return urlsplit(origin).netloc.lower() != host.lower()
+        try:
+            return urlsplit(origin).netloc.lower() != host.lower()
+        except ValueError:  # "http://[" is no address at all
+            return True
     return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 
@@ -104,20 +92,6 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def as_refused(error: Exception) -> Refused:
-    """Any error as an answer; what we did not foresee tells its sender nothing about our inside."""
-    match error:
-        case Refused():
-            return error
-        case HTTPException(code=413):
-            return Refused(413, "too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
-        case HTTPException(code=int(status)):
-            phrase = HTTPStatus(status).phrase
-            return Refused(status, phrase.lower().replace(" ", "_").replace("-", "_"), error.description or phrase)
-        case _:
-            return Refused(500, "internal_error", "Something went wrong here.", "Please try again.")
-
-
 def _shared_files() -> Blueprint:
     """The look that both websites share: templates, and what they link to."""
     shared = Blueprint("shared", __name__, template_folder="templates")
@@ -130,39 +104,14 @@ def _shared_files() -> Blueprint:
     return shared
 
 
-def _answer_errors(app: Quart) -> None:
-    async def answer(error: Exception) -> ResponseReturnValue:
-        refused = as_refused(error)
-        if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("request_failed", route=str(request.url_rule), exc_info=error)
-        if _wants_json():
-            message = f"{refused.message} {refused.advice}".strip()
-            return jsonify(error={"code": refused.code, "message": message}), refused.status, _headers(error)
-        page = await render_template(
-            "error.html",
-            status=refused.status,
-            title=HTTPStatus(refused.status).phrase,
-            message=refused.message,
-            advice=refused.advice,
-            home_url="/",
-        )
-        return page, refused.status, _headers(error)
+class _Descriptions(OpenAPIProvider):
+    """Also describes answers that are not JSON: a model's `MEDIA_TYPE` says what they are."""
 
-    for kind in (Refused, HTTPException, Exception):
-        app.register_error_handler(kind, answer)
-
-
-def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, HTTPException):
-        return {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
-    return as_refused(error).headers
-
-
-def _wants_json() -> bool:
-    if request.path.startswith("/api/"):
-        return True
-    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
-    return best == "application/json"
+    def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        described, definitions = super().build_response_object(model, headers_model)
+        if media_type := getattr(model, "MEDIA_TYPE", None):
+            described["content"] = {media_type: {"schema": {"type": "string"}}}
+        return described, definitions
 
 
 def _add_documentation(app: Quart, description: str) -> None:
@@ -172,6 +121,7 @@ def _add_documentation(app: Quart, description: str) -> None:
         swagger_ui_path=None,
         redoc_ui_path=None,
         scalar_ui_path=None,
+        openapi_provider_class=_Descriptions,
         conversion_preference="pydantic",
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]

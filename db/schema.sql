@@ -1,7 +1,8 @@
 -- The whole schema, safe to run again. The worker applies it each time it begins to count, under its lock.
 --
 -- Statement-level triggers keep `tallies` right whoever writes to `votes`, psql included, so that a dashboard reads as
--- many rows as there are options, however many votes there are.
+-- many rows as there are options, however many votes there are. They have their owner's rights (SECURITY DEFINER), so
+-- that whoever may write votes needs none on the tallies (roles.sql).
 
 CREATE TABLE IF NOT EXISTS votes (
     -- BIGINT: an upsert takes a number from the sequence each time, also when it only changes a row
@@ -19,7 +20,8 @@ CREATE TABLE IF NOT EXISTS tallies (
     as_of TIMESTAMPTZ
 );
 
-CREATE OR REPLACE FUNCTION tally_inserted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally_inserted() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO tallies AS t (vote, votes, as_of)
          SELECT vote, count(*), max(cast_at) FROM new_votes GROUP BY vote ORDER BY vote
@@ -30,7 +32,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION tally_updated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally_updated() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     -- one statement for all options, in their order: two writers then wait for each other instead of deadlocking
     INSERT INTO tallies AS t (vote, votes, as_of)
@@ -53,7 +56,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION tally_deleted() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally_deleted() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE tallies AS t
        SET votes = t.votes - gone.votes,
@@ -68,7 +72,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION tally_truncated() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tally_truncated() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     DELETE FROM tallies;
     NOTIFY tallies;

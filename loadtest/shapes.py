@@ -1,5 +1,7 @@
 """The shapes as Locust's shape picker shows them. USERS is the peak, RUN_TIME how long it takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from locust import LoadTestShape
@@ -89,8 +91,21 @@ class FindTheLimit(LoadTestShape):
         return None if users is None else (users, max(LEAST_PER_SECOND, users / 3))
 
 
+@contextmanager
+def held(shape: Any) -> Iterator[None]:
+    """Locust asks a shape from the button on; its time begins only after this, when the system has been looked at."""
+    if shape is not None:
+        shape.is_held = True
+    try:
+        yield
+    finally:
+        if shape is not None:
+            shape.reset_time()
+            shape.is_held = False
+
+
 def _elapsed(shape: Any) -> float:
-    return float(shape.get_run_time())
+    return 0.0 if getattr(shape, "is_held", False) else float(shape.get_run_time())
 
 
 SHAPES = {

@@ -16,7 +16,7 @@ from loadtest.console import say
 from loadtest.noting import notebook
 from loadtest.report import write_report
 from loadtest.runs import Run
-from loadtest.shapes import SHAPES
+from loadtest.shapes import SHAPES, held
 from loadtest.users.booth import ANSWER_SECONDS
 from loadtest.web_api import add_web_api
 from loadtest.web_tab import add_web_tab
@@ -65,8 +65,9 @@ class Tests:
             notebook.open(own_ledger(self._number))
             return
         self._count_time_ourselves(environment)
-        self.wait()  # its votes would be strangers to the audit of the test before
-        self.run = Run(environment)
+        with held(environment.shape_class):
+            self.wait()  # its votes would be strangers to the audit of the test before
+            self.run = Run(environment)
         if self.collector is not None:
             self.collector.begin(self.run.folder)
         else:

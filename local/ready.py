@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from local.answers import ANSWERS
 from local.parts import command, subject
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 POLL_SECONDS = 0.05
 ANSWER_SECONDS = 2.0
@@ -21,7 +25,13 @@ Check = Callable[[], Awaitable[str]]
 def page_check(url: str, *, host: str) -> Check:
     """Whether the service that listens on this host answers /readyz with 200."""
     # The services listen on every address where the host is one of these.
-    return partial(_readyz, "127.0.0.1" if host in ("0.0.0.0", "::", "") else host, urlsplit(url).port or 80)
+    address = urlsplit(url)
+    return partial(
+        _readyz,
+        "127.0.0.1" if host in ("0.0.0.0", "::", "") else host,
+        address.port or 80,
+        tls=address.scheme == "https",
+    )
 
 
 def server_check(name: str, sockets: Path) -> Check:
@@ -46,7 +56,7 @@ async def wait_until_ready(checks: Mapping[str, Check], *, on_delay: Callable[[s
 
 def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) -> str:
     """What is told when all is ready."""
-    addresses = [f"    {what} {urls[part]}" for part, what in _ADDRESSES.items() if part in urls]
+    addresses = [f"    {what} {urls[part]}{path}" for what, part, path in _ADDRESSES if part in urls]
     lines = [
         f"  {subject(parts, 'is', 'are')} ready ({seconds:.1f} s)",
         *(["", *addresses] if addresses else []),
@@ -55,7 +65,7 @@ def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) 
     return "\n{}\n".format("\n".join(lines))
 
 
-_ADDRESSES = {"vote": "vote at  ", "result": "watch at "}
+_ADDRESSES = (("vote at  ", "vote", ""), ("watch at ", "result", ""), ("look into", "result", "/pipeline"))
 
 
 async def _not_ready(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -71,8 +81,8 @@ async def _not_ready(checks: Mapping[str, Check]) -> dict[str, str]:
     return problems
 
 
-async def _readyz(host: str, port: int) -> str:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _readyz(host: str, port: int, *, tls: bool) -> str:
+    reader, writer = await asyncio.open_connection(host, port, ssl=_unverified() if tls else None)
     try:
         writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
@@ -80,3 +90,12 @@ async def _readyz(host: str, port: int) -> str:
         writer.close()
     status = head.split(b" ", 2)[1:2]
     return "" if status == [b"200"] else body.decode(errors="replace").strip() or "no answer"
+
+
+def _unverified() -> "SSLContext":
+    # Imported here, because most runs have no TLS. The certificate is for the name that people type, not for this host.
+    import ssl
+
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

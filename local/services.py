@@ -11,6 +11,9 @@ from local.errors import LocalError
 from local.ports import check_port, free_port, port_problem
 from local.programs import Program
 
+# Whom people talk to; the worker's port is for machines of ours.
+WITH_TLS = ("vote", "result")
+
 # A service's own time at the head of a line, in colour or not: the log has one already.
 _OWN_TIME = re.compile(r"^(\x1b\[\d+m)?\d\d:\d\d:\d\d(\x1b\[0m)? ")
 
@@ -32,10 +35,11 @@ def choose_ports(settings: Settings, parts: Collection[str]) -> dict[str, int]:
     return ports
 
 
-def service_url(settings: Settings, port: int) -> str:
+def service_url(settings: Settings, service: str, port: int) -> str:
     """The address as people type it."""
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::") else settings.host
-    return f"http://{host}:{port}"
+    scheme = "https" if settings.tls and service in WITH_TLS else "http"
+    return f"{scheme}://{host}:{port}"
 
 
 def service_program(name: str, settings: Settings, ports: Mapping[str, int], urls: Mapping[str, str]) -> Program:

@@ -11,8 +11,9 @@ from local import locks, running
 from local.environment import is_set
 from local.errors import LocalError
 from local.log import Log
-from local.parts import SERVERS, SERVICES, chosen
+from local.parts import SERVERS, SERVICES, chosen, is_whole
 from local.postgres import postgres_program, postgres_url
+from local.prometheus import PROMETHEUS, observers, prometheus_url
 from local.ready import page_check, server_check
 from local.redis import redis_program, redis_url
 from local.running import Part
@@ -29,7 +30,9 @@ def up(settings: Settings, names: Collection[str] = ()) -> None:
     """Run the parts of these names, all if there is no name, until a signal."""
     parts = _ours(names)
     data = settings.data_dir
-    with locks.hold(data, parts) as descriptors, running.told(data, parts):
+    # Prometheus is no part that a run could be without the others: it comes with those it looks at.
+    beside = (PROMETHEUS,) if is_whole(parts) else ()
+    with locks.hold(data, parts) as descriptors, running.told(data, (*parts, *beside)):
         sockets = socket_folder(data)
         plan = _plan(settings, parts, sockets)
         try:
@@ -53,12 +56,14 @@ def _plan(settings: Settings, parts: Collection[str], sockets: Path) -> Plan:
     elsewhere = {server: named[server] for server in SERVERS if is_set(*NAMED_BY[server])}
     # Ours have these addresses also if another run in this data folder has them as parts.
     urls = {"postgres": postgres_url(sockets), "redis": redis_url(sockets)} | elsewhere
-    urls |= {service: service_url(settings, ports[service]) for service in SERVICES}
+    urls |= {service: service_url(settings, service, ports[service]) for service in SERVICES}
+    urls[PROMETHEUS] = prometheus_url(settings)
     makers = {
         "postgres": partial(postgres_program, data / "postgres", sockets),
         "redis": partial(redis_program, data / "redis", sockets),
     }
     servers = [makers[server]() for server in SERVERS if server in parts]
+    servers += observers(settings, urls) if is_whole(parts) else []
     services = [service_program(service, settings, ports, urls) for service in SERVICES if service in parts]
     return Plan(
         servers,
@@ -68,6 +73,7 @@ def _plan(settings: Settings, parts: Collection[str], sockets: Path) -> Plan:
             program.name: Part(urls[program.name], int(program.stop_signal), elsewhere)
             for program in (*servers, *services)
         },
-        checks={server.name: server_check(server.name, sockets) for server in servers}
+        # Nobody waits for Prometheus: voting goes on without it.
+        checks={server: server_check(server, sockets) for server in SERVERS if server in parts}
         | {service.name: page_check(urls[service.name], host=settings.host) for service in services},
     )

@@ -3,25 +3,33 @@
 from common.lifecycle import run, serve
 from common.ops import Health
 from common.settings import Settings
+from common.vote_queue import VoteQueue
 from result.app import create_app
 from result.board import Board
+from result.pipeline import Sources
+from result.pipeline_sources import queue_reader, workers_in
 from result.viewers import Viewers
 from result.watch import watch_tally
 
 
 async def main(settings: Settings) -> None:
-    """Keep the board fresh, and serve it until a signal comes."""
+    """Keep the board fresh, and serve it until a signal comes; Redis is only looked at, by the pipeline page."""
     viewers = Viewers()
     board = Board(settings.ballot, viewers)
     health = Health({"tally": board.check})
-    app = create_app(settings, board, health)
-    await serve(
-        app,
-        bind=(settings.host, settings.result_port),
-        health=health,
-        loops=(watch_tally(settings.database_url, board.show), board.beat()),
-        close=viewers.close,
-    )
+    async with VoteQueue.open(settings.redis_address) as queue, workers_in(settings.database_url) as workers:
+        sources = Sources(
+            queue_reader(queue.overview, address_is_set=settings.redis_is_set), workers.read, viewers.count
+        )
+        app = create_app(settings, board, health, sources)
+        await serve(
+            app,
+            bind=(settings.host, settings.result_port),
+            health=health,
+            tls=settings.tls,
+            loops=(watch_tally(settings.database_url, board.show, viewers.count), board.beat()),
+            close=viewers.close,
+        )
 
 
 if __name__ == "__main__":

@@ -11,20 +11,24 @@ from quart_schema import document_response, hide
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import INSTANCE, ErrorBody, Refused, beside, create_website, rfc3339
+from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, beside, create_website, rfc3339
 from result.board import Board, NotReadYet
 from result.live import add_live
-from result.schema import TallyBody
+from result.pipeline import Pipeline, Sources
+from result.pipeline_page import add_pipeline
+from result.schema import TallyBody, TallyTable
 
 DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
 
 
-def create_app(settings: Settings, board: Board, health: Health) -> Quart:
-    """The application, from its settings and the board that somebody keeps fresh."""
+def create_app(settings: Settings, board: Board, health: Health, sources: Sources | None = None) -> Quart:
+    """The application, from its settings, the board that somebody keeps fresh, and where the pipeline can be seen."""
     app = create_website("result", description=DESCRIPTION, health=health)
     _add_page(app, board, settings)
     _add_api(app, board)
     add_live(app, board.viewers)
+    add_pipeline(app, Pipeline(sources or Sources()))
+    believe_proxies(app, settings)
     return app
 
 
@@ -68,6 +72,8 @@ def _add_api(app: Quart, board: Board) -> None:
         return response
 
     @app.get("/api/tally.csv")
+    @document_response(TallyTable)
+    @document_response(ErrorBody, 503)
     async def show_tally_as_csv() -> ResponseReturnValue:
         """The tally as CSV"""
         table = io.StringIO(newline="")

@@ -23,8 +23,9 @@ def add_live(app: Quart, viewers: Viewers) -> None:
         # what a viewer sends is read, so that it does not pile up, and ignored
         ignoring = asyncio.create_task(_ignore(websocket.receive))
         try:
+            send = websocket.send  # looked up once, not for each snapshot
             async for snapshot in viewers.watch():
-                await websocket.send(snapshot)
+                await send(snapshot)
             await websocket.close(GOING_AWAY, "the service restarts")
         finally:
             ignoring.cancel()

@@ -1,5 +1,7 @@
 """The bodies of the result API, as its documentation shows them."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, Field
 
 
@@ -16,3 +18,50 @@ class TallyBody(BaseModel):
     total: int
     as_of: str | None = Field(description="when the newest counted vote was cast, RFC 3339 in UTC")
     read_at: str = Field(description="when the tally was last read, RFC 3339 in UTC")
+
+
+class Flow(BaseModel):
+    total: int = Field(description="since the queue began")
+    per_second: float | None = Field(description="since the look before; null if that was too long ago")
+
+
+class WorkersBody(BaseModel):
+    counting: str | None = Field(description="the worker that counts, as host:process")
+    standing_by: list[str]
+
+
+class RejectionBody(BaseModel):
+    reason: str
+    rejected_at: str
+
+
+class PanelWords(BaseModel):
+    value: str
+    note: str
+
+
+class PipelineBody(BaseModel):
+    state: str = Field(
+        description="counting, delayed, nobody_counts, database_unreachable, redis_unreachable or unknown"
+    )
+    severity: str = Field(description="well, warning or alarm")
+    title: str = Field(description="the state in one sentence")
+    detail: str
+    read_at: str = Field(description="when this was found, RFC 3339 in UTC")
+    accepted: Flow | None
+    waiting: int | None = Field(description="accepted votes that are not yet counted")
+    oldest_waiting_seconds: float | None = Field(description="0 when none waits")
+    recorded: Flow | None = Field(description="settled: recorded, rejected, or dropped by a reset")
+    rejected: int | None
+    last_rejected: list[RejectionBody] | None = Field(description="the newest first")
+    workers: WorkersBody | None
+    viewers: int = Field(description="open dashboards of this process")
+    redis: str = Field(description="answers, unreachable, refuses or not_configured")
+    database: str = Field(description="answers, unreachable, refuses or not_configured")
+    words: dict[str, PanelWords] = Field(description="the figures as the page writes them")
+
+
+class TallyTable(BaseModel):
+    """A line for each option: key, label, votes, percent."""
+
+    MEDIA_TYPE: ClassVar[str] = "text/csv"

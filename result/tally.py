@@ -18,24 +18,36 @@ SELECT vote, votes, as_of
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """What PostgreSQL's notifications said since the last reading."""
+
+    first_at: float | None = None  # when the first one came, by `time.perf_counter`; None: there was none
+    traceparents: tuple[str, ...] = ()  # of the votes that were recorded, as far as they are traced
+
+
+NO_HINT = Hint()
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What the table said at `read_at`; `as_of` is when the newest counted vote was cast."""
 
     votes: Mapping[str, int]
     as_of: datetime | None
     read_at: datetime
+    hint: Hint = NO_HINT  # what told us that there is something to read
 
     def says_the_same_as(self, other: "Tally | None") -> bool:
         """Whether a viewer who knows the other would learn nothing from this one."""
         return other is not None and (self.votes, self.as_of) == (other.votes, other.as_of)
 
 
-async def read_tally(connection: Connection) -> Tally:
+async def read_tally(connection: Connection, hint: Hint = NO_HINT) -> Tally:
     """Read the tally as it is now."""
     read_at = datetime.now(UTC)
     rows = await connection.fetch(READ)
     cast_times = [row["as_of"] for row in rows if row["as_of"] is not None]
-    return Tally({row["vote"]: row["votes"] for row in rows}, max(cast_times, default=None), read_at)
+    return Tally({row["vote"]: row["votes"] for row in rows}, max(cast_times, default=None), read_at, hint)
 
 
 def snapshot(tally: Tally, ballot: Ballot) -> dict[str, Any]:

@@ -3,12 +3,15 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import hypothesis
+import pytest
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from common.ballot import KEYS
 from common.settings import Settings
+from tests.robustness import figures
 
 # no time limits: they would say more about the machine than about the code
 hypothesis.settings.register_profile(
@@ -26,3 +29,24 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for _setting in (*Settings.model_fields, *(f"option_{key}" for key in KEYS)):
     for _suffix in ("", "_FILE"):
         os.environ.pop(_setting.upper() + _suffix, None)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of several tells how much it tried."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tried"] = figures.so_far()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The one that prints adds it up."""
+    for what, number in getattr(node, "workeroutput", {}).get("tried", {}).items():
+        figures.tried(what, number)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much was tried."""
+    if lines := figures.lines():
+        terminalreporter.section("tried")
+        for line in lines:
+            terminalreporter.line(line)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+from common.overview import LAST_REJECTED, Overview, Rejection, cast_time
 from common.vote_queue import Peek, QueueUnavailable
 
 
@@ -66,6 +67,12 @@ class FakeVoteQueue:
         dropped, self.messages, self.rejected = len(self.messages), [], []
         self.counted += dropped
         return dropped
+
+    async def overview(self) -> Overview:
+        await self._answer()
+        last = [Rejection(note["message"], note["reason"], "") for note in self.rejected[-LAST_REJECTED:]]
+        oldest = cast_time(self.messages[:1])
+        return Overview(len(self.messages), self.counted, oldest, len(self.rejected), tuple(last))
 
     async def ping(self) -> None:
         await self._answer()

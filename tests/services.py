@@ -2,16 +2,16 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).parent.parent
@@ -47,7 +47,9 @@ class Service:
 
 
 @contextmanager
-def service(name: str, *, redis_url: str, database_url: str = "postgresql:///unused", **more: str) -> Iterator[Service]:
+def service(
+    name: str, *, redis_url: str, database_url: str = "postgresql:///unused", log: str = "", **more: str
+) -> Iterator[Service]:
     """Start vote, worker or result on a free port; at the end it is asked to stop, and must do so."""
     port = free_port()
     environment = os.environ | {
@@ -57,7 +59,10 @@ def service(name: str, *, redis_url: str, database_url: str = "postgresql:///unu
         "PYTHONWARNINGS": "error",
         **more,
     }
-    process = subprocess.Popen([sys.executable, "-m", name], cwd=PROJECT, env=environment)
+    with Path(log).open("ab") if log else nullcontext() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", name], cwd=PROJECT, env=environment, stdout=output, stderr=output
+        )
     running = Service(name, process, f"http://127.0.0.1:{port}")
     try:
         with running.client:
@@ -70,11 +75,3 @@ def service(name: str, *, redis_url: str, database_url: str = "postgresql:///unu
             except subprocess.TimeoutExpired:
                 running.kill()
                 raise
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,26 +1,25 @@
 """The whole system as a user starts it, with its own data folder and ports, for the drill and the end-to-end tests."""
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
 from local import running
 from local.running import Running
+from tests.ports import free_ports
 from tests.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 STOP_SECONDS = 10.0  # what `make up` promises
 
 # Empty counts as not set, also where the project folder's .env sets them: the servers are to be the system's own.
@@ -106,8 +105,9 @@ class System:
 
     def _copy_log(self) -> None:
         assert self.process.stdout is not None
-        with self.process.stdout as output, self.log.open("wb") as log:
-            shutil.copyfileobj(output, log, 1)
+        with self.process.stdout as output, self.log.open("wb", buffering=0) as log:
+            for line in output:
+                log.write(line)
 
 
 @contextmanager
@@ -121,13 +121,17 @@ def running_system(data: Path, settings: Mapping[str, str]) -> Iterator[System]:
         system.stop()
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+@contextmanager
+def paused(process: int) -> Iterator[None]:
+    """A process and its children hang for a while."""
+    processes = [process, *children_of(process)]
+    for each in processes:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in processes:
+            os.kill(each, signal.SIGCONT)
 
 
 def children_of(process: int) -> list[int]:

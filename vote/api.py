@@ -6,20 +6,20 @@ from quart import Quart, g, jsonify, request
 from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response
 
+from common.ballot import Ballot
 from common.web import ErrorBody, rfc3339
-from vote.body import JSON, option_of_json, read_body
+from vote.body import JSON, paper_of_json, read_body
 from vote.casting import PollingStation
+from vote.door import Door
+from vote.handover import handed_over
 from vote.schema import BallotBody, ReceiptBody, VoteBody
 
 Route = Callable[[], Awaitable[ResponseReturnValue]]
 
 
-def add_api(app: Quart, station: PollingStation) -> None:
+def add_api(app: Quart, station: PollingStation, door: Door) -> None:
     """Add `POST /api/votes` and `GET /api/ballot`."""
-    ballot = {
-        "question": station.ballot.question,
-        "options": [{"key": option.key, "label": option.label} for option in station.ballot.options],
-    }
+    ballot = _told(station.ballot)
 
     @app.post("/api/votes")
     @document_request(VoteBody, source=DataSource.JSON)
@@ -29,10 +29,17 @@ def add_api(app: Quart, station: PollingStation) -> None:
         """Cast a vote
 
         The answer 202 means that the vote is accepted and will be counted. 503 means that it is not known to be: vote
-        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote.
+        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote. Where a
+        code is asked for, the same code is the same voter.
         """
-        g.voter = station.voter(request.cookies)
-        receipt = await station.cast(g.voter, option_of_json(await read_body(request, JSON)))
+        handed = handed_over(request.scope)
+        g.voter = handed.voter if handed else station.voter(request.cookies)
+        if handed:
+            raise handed.error
+        door.count(g.voter, request.remote_addr)
+        paper = paper_of_json(await read_body(request, JSON))
+        g.voter = await door.admit(g.voter, paper.code)
+        receipt = await station.cast(g.voter, paper.option)
         g.voter = receipt.voter
         return jsonify(vote=receipt.option, label=receipt.label, cast_at=rfc3339(receipt.cast_at)), 202
 
@@ -43,7 +50,12 @@ def add_api(app: Quart, station: PollingStation) -> None:
         return jsonify(ballot)
 
 
+def _told(ballot: Ballot) -> dict[str, object]:
+    options = [{"key": option.key, "label": option.label} for option in ballot.options]
+    return {"question": ballot.question, "options": options}
+
+
 def _document_refusals(route: Route) -> Route:
-    for status in (400, 403, 413, 415, 503):
+    for status in (400, 403, 413, 415, 429, 503):
         route = document_response(ErrorBody, status)(route)
     return route

@@ -1,29 +1,42 @@
 """The vote service as an application: its routes are in `page` and `api`."""
 
+from collections.abc import Callable
+
 from quart import Quart, Response, g, request
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import Refused, create_website, is_foreign
+from common.web import Refused, believe_proxies, create_website, is_foreign
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
-from vote.page import add_page
+from vote.door import Door
+from vote.express import add_express_lane
+from vote.page import BallotPages, add_page
+from vote.traces import trace_votes
 from vote.voter import VoterCookies
 
 DESCRIPTION = "Takes votes. The last vote of a voter counts; a voter is whoever sends back the cookie `voter_id`."
 
 
-def create_app(settings: Settings, pusher: Pusher, health: Health) -> Quart:
-    """The application, from its settings and an open way to the queue."""
+def create_app(
+    settings: Settings,
+    pusher: Pusher,
+    health: Health,
+    is_delayed: Callable[[], bool] = lambda: False,
+    *,
+    door: Door | None = None,
+) -> Quart:
+    """The application, from its settings, an open way to the queue, and whether counting is known to be delayed.
+
+    `door` lets votes in; without one, it is made from the settings.
+    """
+    door = door or Door(settings)
     app = create_website("vote", description=DESCRIPTION, health=health)
     station = PollingStation(settings.ballot, VoterCookies(settings.secret_key), pusher)
 
-    @app.before_request
-    async def refuse_foreign_pages() -> None:
-        if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request.headers, request.host):
-            raise Refused(
-                403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there."
-            )
+    trace_votes(app)
+
+    app.before_request(_refuse_foreign_pages)
 
     @app.after_request
     async def remember_voter(response: Response) -> Response:
@@ -33,6 +46,16 @@ def create_app(settings: Settings, pusher: Pusher, health: Health) -> Quart:
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    add_page(app, station, settings)
-    add_api(app, station)
+    pages = BallotPages(station, door, settings, is_delayed)
+    add_page(app, station, door, pages)
+    add_api(app, station, door)
+    add_express_lane(app, station, door, pages)
+    believe_proxies(app, settings)
     return app
+
+
+async def _refuse_foreign_pages() -> None:
+    if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request.headers, request.host):
+        raise Refused(
+            403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there."
+        )

@@ -7,11 +7,20 @@ from typing import Protocol
 
 from prometheus_client import Counter
 
+from common import traces
 from common.ballot import Ballot
 from common.message import Vote, encode
-from common.vote_queue import QueueUnavailable
+from common.vote_queue import QueueFull, QueueUnavailable
 from common.web import Refused
+from vote.door import NOT_RECORDED
 from vote.voter import Voter, VoterCookies, new_voter
+
+QUEUE_FULL = (
+    503,
+    "queue_full",
+    "Your vote was not recorded: there is no room for more votes until some are counted.",
+    "Please vote again in a minute.",
+)
 
 VOTES_CAST = Counter("votes_cast", "Accepted votes.", ["option"])
 
@@ -37,6 +46,8 @@ class PollingStation:
         self.ballot = ballot
         self.cookies = cookies
         self._pusher = pusher
+        for option in ballot.options:
+            VOTES_CAST.labels(option.key)  # there from the start, so that the first vote shows as a rise
 
     def voter(self, cookies: Mapping[str, str]) -> Voter:
         """Who sent a request: a voter that we know, or else a new one."""
@@ -50,13 +61,9 @@ class PollingStation:
             raise Refused(400, "unknown_option", f"The ballot has no such option; it has: {keys}.")
         cast_at = datetime.now(UTC)
         try:
-            await self._pusher.push(encode(Vote(voter.id, option, cast_at)))
+            with traces.pushing() as traceparent:
+                await self._pusher.push(encode(Vote(voter.id, option, cast_at, traceparent)))
         except QueueUnavailable as error:
-            raise Refused(
-                503,
-                "not_recorded",
-                "Your vote may not have been recorded.",
-                "Please vote again in a moment. That is safe: only your last vote counts.",
-            ) from error
+            raise Refused(*(QUEUE_FULL if isinstance(error, QueueFull) else NOT_RECORDED)) from error
         VOTES_CAST.labels(option).inc()
         return Receipt(Voter(voter.id, option), option, label, cast_at)

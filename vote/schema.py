@@ -5,6 +5,7 @@ from pydantic import BaseModel, Field
 
 class VoteBody(BaseModel):
     vote: str = Field(description="an option's key", examples=["a"])
+    code: str = Field("", description="the voter's code, in polls that ask for one; otherwise ignored")
 
 
 class ReceiptBody(BaseModel):

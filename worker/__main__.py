@@ -4,9 +4,10 @@ from quart import Quart
 
 from common.lifecycle import run, serve
 from common.ops import Health, ops_routes
+from common.queue_watch import QueueWatch
 from common.settings import Settings
 from common.vote_queue import VoteQueue
-from worker.counter import Status, count_votes, watch_queue
+from worker.counter import Status, count_votes
 
 
 async def main(settings: Settings) -> None:
@@ -18,7 +19,7 @@ async def main(settings: Settings) -> None:
         app.register_blueprint(ops_routes(health))
         counting = count_votes(settings.database_url, queue, settings.batch_size, status)
         await serve(
-            app, bind=(settings.host, settings.worker_port), health=health, loops=(counting, watch_queue(queue))
+            app, bind=(settings.host, settings.worker_port), health=health, loops=(counting, QueueWatch(queue).run())
         )
 
 

@@ -16,13 +16,20 @@ from prometheus_client import Counter, Histogram
 from common.message import Vote, encode
 from common.vote_queue import Peek
 from worker.batch import Rejected, last_vote_per_voter, read
-from worker.record import Unrecordable, record, record_one_by_one
+from worker.bulk_histogram import BulkHistogram
+from worker.record import Unrecordable, Written, record, record_one_by_one
+from worker.traces import batch_trace
 
 VOTES_RECORDED = Counter("votes_recorded", "Votes taken off the queue after they were recorded.")
+VOTES_CHANGED = Counter("votes_changed", "Recorded votes that replaced an earlier vote of their voter.")
+VOTES_REPLAYED = Counter(
+    "votes_replayed",
+    "Recorded votes that were in the table already: their batch had been recorded, but not settled.",
+)
 VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
 BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
 BATCH_SECONDS = Histogram("batch_seconds", "From the peek of a batch until it was settled.")
-CAST_TO_RECORDED_SECONDS = Histogram(
+CAST_TO_RECORDED_SECONDS = BulkHistogram(
     "cast_to_recorded_seconds",
     "From a vote's acceptance until it was recorded.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
@@ -42,6 +49,19 @@ class _Recorded:
     peek: Peek
     votes: list[Vote]
     rejected: list[Rejected]
+    written: Written
+    different_voters: int  # who has a row now
+
+    @property
+    def changed(self) -> int:
+        """Votes that another vote of their voter came after in this batch, and rows that had another vote."""
+        superseded = len(self.peek.messages) - len(self.rejected) - self.different_voters
+        return superseded + self.written.replaced
+
+    @property
+    def replayed(self) -> int:
+        """Rows that had this vote already."""
+        return self.different_voters - self.written.new - self.written.replaced
 
 
 async def count_batch(connection: Connection, queue: Queue, limit: int) -> int:
@@ -64,27 +84,32 @@ async def count_batch(connection: Connection, queue: Queue, limit: int) -> int:
 
 
 async def _record(connection: Connection, queue: Queue, limit: int, *, one_by_one: bool = False) -> _Recorded:
-    async with connection.transaction():
-        # Before the peek: whoever empties both table and queue (`make reset`) then comes either before the peek or
-        # after the commit, and no vote from before the reset is recorded after it.
-        await connection.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
-        peek = await queue.peek(limit)
-        votes, rejected = read(peek.messages)
-        last_votes = last_vote_per_voter(votes)
-        if one_by_one:
-            refused = await record_one_by_one(connection, last_votes)
-            rejected += [(encode(vote), reason) for vote, reason in refused]
-        elif last_votes:
-            await record(connection, last_votes)
-    return _Recorded(peek, votes, rejected)
+    with batch_trace() as trace:
+        async with connection.transaction():
+            # Before the peek: whoever empties both table and queue (`make reset`) then comes either before the peek or
+            # after the commit, and no vote from before the reset is recorded after it.
+            await connection.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
+            peek = await queue.peek(limit)
+            votes, rejected = read(peek.messages)
+            last_votes = last_vote_per_voter(votes)
+            written = Written()
+            refused: list[tuple[Vote, str]] = []
+            if one_by_one:
+                written, refused = await record_one_by_one(connection, last_votes)
+                rejected += [(encode(vote), reason) for vote, reason in refused]
+            elif last_votes:
+                written = await record(connection, last_votes)
+            await trace.announce(connection, votes)
+    return _Recorded(peek, votes, rejected, written, len(last_votes) - len(refused))
 
 
 def _measure(recorded: _Recorded, seconds: float) -> None:
     now = datetime.now(UTC)
-    for vote in recorded.votes:
-        if vote.cast_at is not None:
-            CAST_TO_RECORDED_SECONDS.observe(max(0.0, (now - vote.cast_at).total_seconds()))
+    ages = [(now - vote.cast_at).total_seconds() for vote in recorded.votes if vote.cast_at is not None]
+    CAST_TO_RECORDED_SECONDS.observe_all([max(0.0, age) for age in ages])
     VOTES_RECORDED.inc(len(recorded.peek.messages) - len(recorded.rejected))
+    VOTES_CHANGED.inc(recorded.changed)
+    VOTES_REPLAYED.inc(recorded.replayed)
     VOTES_REJECTED.inc(len(recorded.rejected))
     BATCH_SIZE.observe(len(recorded.peek.messages))
     BATCH_SECONDS.observe(seconds)

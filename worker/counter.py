@@ -9,35 +9,37 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import structlog
 from asyncpg import Connection
 from prometheus_client import Gauge
 
+from common.counting import COUNTING_LOCK, worker_name
+from common.reachable import Reachable
 from common.vote_queue import QueueUnavailable, VoteQueue
 from worker.count import count_batch
+from worker.schema import SCHEMA as SCHEMA
+from worker.schema import NoTables, apply_schema
 
 COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
-VOTES_WAITING = Gauge("votes_waiting", "Accepted votes that are not yet counted.")
+STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
 
-# Any number does, as long as no other program on this database takes it.
-LOCK = 7_411_905_502
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
 BACK_OFF_SECONDS = (0.1, 1.0)  # first and longest pause before the next try
 
-SCHEMA = Path(__file__).parent.parent / "db" / "schema.sql"
-
 CONNECTION_SETTINGS = {
-    "application_name": "tallyho-worker",
+    "application_name": worker_name(),
     # a vote that leaves the queue must survive a crash of the database
     "synchronous_commit": "on",
     # a worker that hangs, in the middle of a batch or between two, loses its connection and so the lock
     "idle_in_transaction_session_timeout": "10s",
     "idle_session_timeout": "10s",
+    # who holds the lock must not wait for ever, nor leave a statement behind when it is gone
+    "lock_timeout": "20s",
+    "statement_timeout": "25s",
     # so does one whose machine is gone
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
@@ -46,7 +48,7 @@ CONNECTION_SETTINGS = {
 
 log = structlog.get_logger()
 
-Unavailable = (QueueUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+Unavailable = (NoTables, QueueUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Status:
@@ -76,32 +78,29 @@ class Status:
             log.log(level, state, **facts)
         self.state = state
         COUNTING.set(state == "counting")
+        STANDING_BY.set(state == "standing_by")
 
 
 async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, status: Status) -> None:
     """Count for ever: through lost connections, and with other workers beside this one."""
     pause, longest = BACK_OFF_SECONDS
+    server = Reachable("postgresql")
     while True:
         try:
             async with _connect(database_url) as connection:
+                server.answers()
                 await queue.ping()
                 await _wait_for_lock(connection, status)
-                await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+                await apply_schema(connection)
                 status.counts()
                 pause = BACK_OFF_SECONDS[0]
                 await _count_while_connected(connection, queue, batch_size)
         except Unavailable as error:
+            if not isinstance(error, QueueUnavailable):
+                server.is_lost()
             status.fails(str(error) or type(error).__name__)
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
-
-
-async def watch_queue(queue: VoteQueue) -> None:
-    """Keep the metric of waiting votes fresh."""
-    while True:
-        with contextlib.suppress(QueueUnavailable):
-            VOTES_WAITING.set(await queue.waiting())
-        await asyncio.sleep(1)
 
 
 async def _count_while_connected(connection: Connection, queue: VoteQueue, batch_size: int) -> None:
@@ -137,7 +136,7 @@ class _Progress:
 
 
 async def _wait_for_lock(connection: Connection, status: Status) -> None:
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", COUNTING_LOCK):
         status.stands_by()
         await asyncio.sleep(STAND_BY_SECONDS)
 

@@ -18,6 +18,7 @@ FORGED_VOTE = "abuse: forged cookie"  # somebody new's, as it must be
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 ACCEPTED = {202, 303}
+TOO_MANY = 429
 ANSWER_SECONDS = 15.0
 # What these say was surely not sent.
 NEVER_SENT = (ConnectionRefusedError,)
@@ -105,6 +106,8 @@ def judge(response: FastResponse) -> tuple[Outcome, str]:
     status = response.status_code
     if status in ACCEPTED:
         return Outcome.ACCEPTED, str(status)
+    if status == TOO_MANY:
+        return Outcome.REFUSED, "429: set LIMIT_PER_ADDRESS=0 where vote runs"
     if status:
         return (Outcome.REFUSED if status < 500 else Outcome.IN_DOUBT), str(status)
     error = getattr(response, "error", None)

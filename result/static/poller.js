@@ -1,12 +1,13 @@
-// Asks for the tally every two seconds: the way round a network that lets no WebSocket through.
+// Asks again and again: for the tally where no WebSocket gets through, for the pipeline always.
 import { Backoff } from "./backoff.js";
 
 const PAUSE = 2_000;
 const PATIENCE = 5_000;
 
 export class Poller {
-  constructor({ url, onAnswer, onServerTime, onState }) {
-    Object.assign(this, { url, onAnswer, onServerTime, onState, running: false, answered: false, failed: false });
+  constructor({ url, pause = PAUSE, onAnswer, onServerTime, onState }) {
+    Object.assign(this, { url, pause, onAnswer, onServerTime, onState });
+    Object.assign(this, { running: false, answered: false, failed: false });
     this.backoff = new Backoff();
   }
 
@@ -40,7 +41,7 @@ export class Poller {
     if (!this.running || this.request !== request) return; // stopped, or overtaken by a newer question
     this.answered = snapshot !== null;
     if (snapshot) this.backoff.reset();
-    this.timer = setTimeout(() => this.ask(), snapshot ? PAUSE : this.backoff.next());
+    this.timer = setTimeout(() => this.ask(), snapshot ? this.pause : this.backoff.next());
     if (snapshot) this.onAnswer(snapshot, { afterFailure: this.failed });
     this.failed = !snapshot;
     this.onState();

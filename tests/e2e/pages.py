@@ -2,6 +2,10 @@
 
 from playwright.sync_api import Page, expect
 
+from tests.system import PROJECT
+
+PICTURES = PROJECT / ".data" / "screenshots"
+
 
 def vote(page: Page, label: str) -> None:
     """Press the button of an option on the ballot, and wait for the page that follows."""
@@ -24,3 +28,10 @@ def expect_total(page: Page, text: str) -> None:
 def expect_state(page: Page, kind: str, *, within: float = 5.0) -> None:
     """The dashboard says that it is live, stale, or a snapshot."""
     expect(page.locator("#state")).to_have_attribute("data-kind", kind, timeout=within * 1000)
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """Keep a picture, of the whole page if it is longer than the window; nothing may stick out at the side."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -2,28 +2,13 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from playwright.sync_api import expect
 
 from local.running import Running
 from tests.e2e.pages import expect_state, expect_total, expect_votes, vote
 from tests.e2e.visitors import Visitor, Visitors
-from tests.system import System, children_of
-
-
-@contextmanager
-def paused(process: int) -> Iterator[None]:
-    """A process and its children hang for a while."""
-    processes = [process, *children_of(process)]
-    for each in processes:
-        os.kill(each, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for each in processes:
-            os.kill(each, signal.SIGCONT)
+from tests.system import System, paused
 
 
 def test_a_dashboard_says_stale_while_result_hangs_and_recovers_by_itself(poll: Running, visitors: Visitors) -> None:

@@ -6,15 +6,14 @@ from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from local.running import Running
-from tests.e2e.pages import expect_state, expect_total, vote
+from tests.e2e.pages import expect_state, expect_total, keep_picture, vote
 from tests.e2e.visitors import Visitor, Visitors
 from tests.services import service
-from tests.system import PROJECT, System
+from tests.system import System
 
-FOLDER = PROJECT / ".data" / "screenshots"
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 BIRDS = [
     *("Albatross", "Bittern", "Crossbill", "Dunnock", "Eider", "Fieldfare", "Greenshank", "Hoopoe", "Ibis", "Jay"),
@@ -49,12 +48,12 @@ def test_both_pages_fit_their_window(
     expect_state(dashboard, "live")
     _cast(poll.vote_url, "a" * 17 + "b" * 9)
     ballot = visitor.open(poll.vote_url)
-    _look(ballot, f"ballot-{scheme}-{size}")
+    keep_picture(ballot, f"ballot-{scheme}-{size}")
     vote(ballot, "Cats")
-    _look(ballot, f"ballot-voted-{scheme}-{size}")
+    keep_picture(ballot, f"ballot-voted-{scheme}-{size}")
     expect_total(dashboard, "27 votes")
     expect(dashboard.locator("#rate-peak")).not_to_have_text("0")
-    _look(dashboard, f"dashboard-{scheme}-{size}")
+    keep_picture(dashboard, f"dashboard-{scheme}-{size}")
 
 
 @pytest.mark.usefixtures("poll")
@@ -67,22 +66,15 @@ def test_26_options_fit(
     _cast(ballot_url, votes)
     ballot = visitor.open(ballot_url)
     vote(ballot, "Hoopoe")
-    _look(ballot, f"ballot-26-{scheme}-{size}")
+    keep_picture(ballot, f"ballot-26-{scheme}-{size}")
     dashboard = visitor.open(dashboard_url)
     expect_total(dashboard, f"{len(votes) + 1} votes")
-    _look(dashboard, f"dashboard-26-{scheme}-{size}")
+    keep_picture(dashboard, f"dashboard-26-{scheme}-{size}")
 
 
 def _visitor(visitors: Visitors, scheme: str, size: str) -> Visitor:
     width, height = SIZES[size]
     return visitors.new(viewport={"width": width, "height": height}, color_scheme=scheme)
-
-
-def _look(page: Page, name: str) -> None:
-    """Keep a picture, of the whole page if it is longer than the window; nothing may stick out at the side."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=FOLDER / f"{name}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def _cast(vote_url: str, votes: Iterable[str]) -> None:

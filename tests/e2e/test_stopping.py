@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from local.running import Running
-from tests.system import PROJECT, free_ports
+from tests.ports import free_ports
+from tests.system import PROJECT
 from tests.waiting import eventually
 
 STOP_SECONDS = 5.0

@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 
 from local import running
-from tests.services import PROJECT, free_port
+from tests.ports import free_port
+from tests.services import PROJECT
 from tests.waiting import eventually
 
 PARTS = ("common", "db", "vote", "worker", "result", "local")
 NAMES = {"postgres", "redis", "vote", "worker", "result"}
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,8 @@ from quart import Quart
 
 from common.lifecycle import serve
 from common.ops import Health
-from tests.services import free_port, service
+from tests.ports import free_port
+from tests.services import service
 from tests.waiting import eventually
 
 
@@ -51,6 +53,22 @@ async def test_a_loop_that_fails_ends_its_service_with_its_error() -> None:
 
     assert not deadline.expired()
     assert caught.group_contains(LookupError, match="the loop's own error")
+
+
+async def test_a_loop_that_loses_a_cancellation_is_ended_all_the_same() -> None:
+    lost: list[bool] = []
+
+    async def loses() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        lost.append(True)
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        await serve(Quart(__name__), bind=("127.0.0.1", free_port()), health=Health(), loops=(loses(),))
+
+    assert lost == [True]
 
 
 async def test_a_service_that_stops_says_so_before_it_does(tmp_path: Path) -> None:

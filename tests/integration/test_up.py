@@ -20,6 +20,7 @@ def test_up_says_where_to_vote_and_to_watch_and_both_answer(shared: Up) -> None:
     text = "".join(shared.lines)
     assert f"vote at   http://localhost:{shared.ports['VOTE_PORT']}" in text
     assert f"watch at  http://localhost:{shared.ports['RESULT_PORT']}" in text
+    assert f"look into http://localhost:{shared.ports['RESULT_PORT']}/pipeline" in text
     before = shared.tally()
     assert shared.vote("a") == httpx.codes.ACCEPTED
     eventually(lambda: shared.tally() == before + 1, within=10)

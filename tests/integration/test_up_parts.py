@@ -10,7 +10,7 @@ import pytest
 
 from local import running
 from tests.integration.copies import NAMES, STOP_SECONDS, Up, alive, copy_of_the_project
-from tests.services import free_port
+from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.loadtest.conftest import LoadTest
 from tests.loadtest.slow_proxy import slow_proxy
-from tests.services import free_port
+from tests.ports import free_port
 from tests.system import System
 from tests.waiting import eventually_async
 
@@ -61,11 +61,12 @@ async def test_a_drill_under_load_finds_every_vote(here: LoadTest) -> None:
     assert (outcome.folder / "outages.json").exists()
 
 
-async def test_a_test_ends_in_time_also_if_looking_at_the_system_took_longer(
-    loadtest: LoadTest, system: System
+@pytest.mark.parametrize("shape", ["", "double-wave"])
+async def test_a_test_has_all_its_time_also_if_looking_at_the_system_took_longer(
+    loadtest: LoadTest, system: System, shape: str
 ) -> None:
     port = free_port()
-    size = {"USERS": "2", "SPAWN_RATE": "2", "RUN_TIME": "1s"}
+    size = {"USERS": "2", "SPAWN_RATE": "2", "RUN_TIME": "1s", "SHAPE": shape}
     async with slow_proxy(urlsplit(system.facts().result_url).port or 80, seconds=2.0) as slow:
         where = {"VOTE_URL": system.facts().vote_url, "RESULT_URL": slow, "LOADTEST_PORT": str(port)}
         process = await loadtest.start("ui", **where, **size)
@@ -77,7 +78,9 @@ async def test_a_test_ends_in_time_also_if_looking_at_the_system_took_longer(
 
         await eventually_async(ended, within=60, despite=(httpx.HTTPError,))
         process.send_signal(signal.SIGINT)
-        await loadtest.end(process)
+        outcome = await loadtest.end(process)
+    assert "no vote was accepted" not in outcome.output
+    assert "every vote was found" in outcome.output
 
 
 async def test_two_runs_are_set_side_by_side(here: LoadTest) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.loadtest.conftest import LoadTest
-from tests.services import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(60)
 

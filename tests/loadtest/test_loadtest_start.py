@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.loadtest.conftest import LoadTest
-from tests.services import free_port
+from tests.ports import free_port
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.timeout(120)

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_ports
 from tests.stack.flake import environment
-from tests.system import free_ports
 from tests.waiting import eventually
 
 PORTS = ("VOTE_PORT", "RESULT_PORT", "REDIS_PORT", "DB_PORT", "LOADTEST_PORT", "PROXY_PORT", "WORKER_PORT", "TILT_PORT")

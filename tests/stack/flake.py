@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_ports
 from tests.repository.tree import PROJECT, project_files
-from tests.system import free_ports, processes_of
+from tests.system import processes_of
 from tests.waiting import eventually
 
 # What our own Python, make or .env may have set, and a new terminal has not.

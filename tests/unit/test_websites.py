@@ -100,7 +100,7 @@ async def test_every_answer_has_the_security_headers(client: Client, path: str) 
 async def test_the_api_is_described(client: Client, app: Quart) -> None:
     paths = (await (await client.get("/openapi.json")).get_json())["paths"]
 
-    wanted = {"vote": {"/api/votes", "/api/ballot"}, "result": {"/api/tally", "/api/tally.csv"}}
+    wanted = {"vote": {"/api/votes", "/api/ballot"}, "result": {"/api/tally", "/api/tally.csv", "/api/pipeline"}}
     assert set(paths) == wanted[app.name]
 
 

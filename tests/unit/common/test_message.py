@@ -59,6 +59,24 @@ def test_a_time_that_is_none_is_malformed(cast_at: object) -> None:
         decode(json.dumps({"voter_id": "v", "vote": "a", "cast_at": cast_at}).encode())
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"voter_id": "v", "vote": "a", "traceparent": 7}',
+        b'{"voter_id": "v", "vote": "a", "cast_at": null}',
+        '{"voter_id": "v", "vote": "a"}'.encode("utf-16"),
+        b'{"voter_id": "other", "vote": "b", "voter_id": "v", "vote": "a", "x": NaN}',
+    ],
+)
+def test_an_unusual_message_is_a_vote_as_well(message: bytes) -> None:
+    assert decode(message) == Vote("v", "a", None)
+
+
+def test_half_a_surrogate_pair_is_malformed() -> None:
+    with pytest.raises(MalformedVote, match="can't be stored"):
+        decode(b'{"voter_id": "\\ud800", "vote": "a"}')
+
+
 def test_the_reason_names_the_field() -> None:
     with pytest.raises(MalformedVote, match="voter_id"):
         decode(b'{"vote": "a"}')

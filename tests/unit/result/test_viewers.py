@@ -8,6 +8,7 @@ import pytest
 from common.ballot import Ballot, Option
 from result import board as board_module
 from result.board import Board
+from result.news import News
 from result.tally import Tally
 from result.viewers import Viewers
 
@@ -74,7 +75,7 @@ BALLOT = Ballot.of((Option("a", "Cats"), Option("b", "Dogs")))
 class CountingViewers(Viewers):
     shown = 0
 
-    def show(self, snapshot: str) -> None:
+    def show(self, snapshot: str, news: News | None = None) -> None:
         self.shown += 1
 
 

@@ -1,0 +1,92 @@
+"""Prometheus beside the rest: `make up OBSERVE=1`, where it is on PATH."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from common.settings import Settings
+from local.environment import PROJECT, environment
+from local.errors import LocalError
+from local.ports import check_port
+from local.programs import Program
+
+PROMETHEUS = "prometheus"
+OBSERVE = PROJECT / "observe"
+MISSING = (
+    "OBSERVE=1: there is no Prometheus on PATH, so all runs without it (Debian, Ubuntu: apt install prometheus; "
+    "Homebrew: brew install prometheus)"
+)
+
+# The addresses in observe/prometheus.yml, which are those of a `make up` with the default ports.
+_DEFAULTS = {"vote": "localhost:5000", "worker": "localhost:9100", "result": "localhost:5001"}
+
+# The log has its own time; where in its source it says something is nobody's concern.
+_HEAD = re.compile(r"\b(ts|time|caller|source)=\S+ ")
+_CHATTER = "Received SIGTERM"
+
+
+def prometheus_url(settings: Settings) -> str:
+    """Its page."""
+    return f"http://localhost:{settings.prometheus_port}"
+
+
+def observers(settings: Settings, urls: Mapping[str, str]) -> list[Program]:
+    """Prometheus, if it is wanted and here; says so if it is not here. Raises LocalError if its port is taken."""
+    if not settings.observe:
+        return []
+    binary = shutil.which(PROMETHEUS)
+    if binary is None:
+        print(MISSING, flush=True)
+        return []
+    check_port(settings.host, settings.prometheus_port, setting="PROMETHEUS_PORT")
+    folder = settings.data_dir / PROMETHEUS
+    return [prometheus_program(binary, folder, host=settings.host, port=settings.prometheus_port, urls=urls)]
+
+
+def prometheus_program(binary: str, data: Path, *, host: str, port: int, urls: Mapping[str, str]) -> Program:
+    """The server that asks the services at these addresses, by their names; its data is in the folder `data`."""
+    config = data / "prometheus.yml"
+    shown_host = f"[{host}]" if ":" in host else host
+    return Program(
+        name=PROMETHEUS,
+        argv=(
+            *(binary, f"--config.file={config}", f"--storage.tsdb.path={data / 'data'}"),
+            *(f"--web.listen-address={shown_host}:{port}", "--storage.tsdb.retention.time=7d", "--log.level=warn"),
+        ),
+        environ=environment(),
+        folder=PROJECT,
+        prepare=partial(_prepare, config, dict(urls), port),
+        tidy=_tidy,
+    )
+
+
+def configuration(urls: Mapping[str, str]) -> str:
+    """observe/prometheus.yml for services at these addresses; the rules stay where they are."""
+    text = (OBSERVE / "prometheus.yml").read_text(encoding="utf-8")
+    text = _replace(text, "- rules/", f"- {OBSERVE}/rules/")
+    for name, default in _DEFAULTS.items():
+        address = urlsplit(urls[name])
+        text = _replace(text, f'- targets: ["{default}"]', f'- targets: ["{address.netloc}"]')
+        if address.scheme == "https":  # on this machine a certificate of one's own will do
+            tls = f"job_name: {name}\n    scheme: https\n    tls_config: {{ insecure_skip_verify: true }}\n"
+            text = _replace(text, f"job_name: {name}\n", tls)
+    return text
+
+
+def _prepare(config: Path, urls: Mapping[str, str], port: int) -> list[str]:
+    config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config.write_text(configuration(urls), encoding="utf-8")
+    return [f"its page will be at http://localhost:{port}"]
+
+
+def _tidy(line: str) -> str | None:
+    return None if _CHATTER in line else _HEAD.sub("", line)
+
+
+def _replace(text: str, old: str, new: str) -> str:
+    if text.count(old) != 1:
+        raise LocalError(f"observe/prometheus.yml was changed: {old.strip()!r} should be there once")
+    return text.replace(old, new)

@@ -1,0 +1,154 @@
+"""What the pipeline page knows of the real servers, and what it says while one of them is gone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from redis import Redis
+
+from common.counting import COUNTING_LOCK, worker_name
+from local import servers
+from result.pipeline_sources import NotSeen, WorkersInDatabase
+from tests.fakes import message
+from tests.services import Service, service
+from tests.waiting import eventually
+
+Report = dict[str, Any]
+
+
+@dataclass
+class Plant:
+    """Both servers, and a result service that looks at them."""
+
+    redis: servers.Server
+    database: str
+    result: Service
+
+    def until(self, is_so: Callable[[Report], bool], saying: str) -> Report:
+        def look() -> Report | None:
+            report: Report = self.result.get("/api/pipeline").json()
+            return report if is_so(report) else None
+
+        report = eventually(look, within=40, saying=saying)
+        assert report is not None
+        return report
+
+    def until_state(self, state: str) -> Report:
+        return self.until(lambda report: report["state"] == state, f"the pipeline is {state}")
+
+    def worker(self) -> Any:
+        return service("worker", redis_url=self.redis.url, database_url=self.database)
+
+    def push(self, *messages: bytes) -> None:
+        with Redis.from_url(self.redis.url) as client:
+            client.rpush("votes", *messages)
+
+
+@pytest.fixture
+def plant(database: str, tmp_path: Path) -> Iterator[Plant]:
+    with servers.redis(tmp_path) as redis, service("result", redis_url=redis.url, database_url=database) as result:
+        result.until_ready()
+        yield Plant(redis, database, result)
+
+
+def test_without_a_worker_it_says_that_nobody_counts_and_with_one_who_does(plant: Plant) -> None:
+    plant.push(*(message(f"voter {number}", "a") for number in range(1204)))
+    report = plant.until_state("nobody_counts")
+    assert report["title"] == "Nobody is counting: 1,204 votes wait, none is lost."
+    assert (report["waiting"], report["recorded"]["total"], report["accepted"]["total"]) == (1204, 0, 1204)
+
+    with plant.worker() as worker:
+        worker.until_ready()
+        report = plant.until(lambda report: report["waiting"] == 0, "nothing waits")
+        assert (report["recorded"]["total"], report["accepted"]["total"]) == (1204, 1204)
+        assert report["workers"]["counting"].endswith(f":{worker.process.pid}")
+        worker.kill()
+        plant.until_state("nobody_counts")
+
+
+def test_a_worker_that_stands_by_is_shown_and_then_counts(plant: Plant) -> None:
+    with plant.worker() as first, plant.worker() as second:
+        first.until_ready()
+        second.until_ready()
+        report = plant.until(lambda report: report["workers"]["standing_by"] != [], "one stands by")
+        names = {report["workers"]["counting"], *report["workers"]["standing_by"]}
+        assert {name.rpartition(":")[2] for name in names} == {str(first.process.pid), str(second.process.pid)}
+        counts, other = (first, second) if first.metric("counting") else (second, first)
+        counts.kill()
+        takes_over = f":{other.process.pid}"
+        plant.until(lambda report: str(report["workers"]["counting"]).endswith(takes_over), "the other one counts")
+
+
+def test_a_message_that_was_rejected_is_shown_by_its_reason(plant: Plant) -> None:
+    plant.push(b"nonsense of voter 1234")
+    with plant.worker():
+        report = plant.until(lambda report: report["rejected"] == 1, "one is rejected")
+    assert "not JSON" in report["last_rejected"][0]["reason"]
+    assert "1234" not in str(report["last_rejected"])
+
+
+def test_without_redis_it_says_that_voting_is_refused_and_goes_on(plant: Plant) -> None:
+    with plant.worker() as worker:
+        worker.until_ready()
+        plant.push(message("v", "a"))
+        plant.until_state("counting")
+        plant.redis.kill()
+        report = plant.until_state("redis_unreachable")
+        assert report["title"] == "Redis can't be reached: voting is refused, nothing is lost."
+        assert (report["waiting"], report["redis"], report["database"]) == (None, "unreachable", "answers")
+        assert plant.result.get("/pipeline").status_code == 200
+        assert plant.result.is_ready()  # the dashboard needs no Redis
+        plant.redis.start()
+        eventually(lambda: plant.until_state("counting")["recorded"]["total"] == 1, within=20)
+
+
+async def test_without_the_database_it_says_that_counting_waits(plant: Plant, postgres: servers.Server) -> None:
+    plant.until_state("nobody_counts")
+    plant.push(message("v", "a"), message("w", "b"))
+    postgres.kill()
+    try:
+        report = plant.until_state("database_unreachable")
+        assert report["title"] == "The database can't be reached: counting waits, 2 votes wait, none is lost."
+        assert (report["workers"], report["database"], report["waiting"]) == (None, "unreachable", 2)
+    finally:
+        postgres.start()
+    with plant.worker():
+        plant.until_state("counting")
+
+
+def test_a_result_service_that_nobody_told_of_redis_works_and_says_what_it_can_not_know(database: str) -> None:
+    with service("result", redis_url="", REDIS_HOST="", database_url=database) as result:
+        result.until_ready()
+        report = result.get("/api/pipeline").json()
+        # where no Redis is by chance at the address that is tried then
+        if report["redis"] != "answers":
+            assert (report["redis"], report["waiting"]) == ("not_configured", None)
+            assert report["workers"] == {"counting": None, "standing_by": []}
+        assert result.get("/api/tally").status_code == 200
+
+
+async def test_a_role_without_any_rights_sees_who_counts(database: str) -> None:
+    name = worker_name()
+    owner = await asyncpg.connect(database, server_settings={"application_name": name})
+    workers = None
+    try:
+        await owner.execute("DROP ROLE IF EXISTS looker; CREATE ROLE looker LOGIN")
+        await owner.fetchval("SELECT pg_try_advisory_lock($1)", COUNTING_LOCK)
+        workers = WorkersInDatabase(database.replace("postgres@", "looker@", 1))
+        seen = await workers.read()
+        assert (seen.counting, seen.standing_by) == (name.split(" ", 1)[1], ())
+    finally:
+        if workers:
+            workers.close()
+        await owner.execute("DROP ROLE looker")
+        await owner.close()
+
+
+async def test_a_database_that_does_not_let_us_in_is_not_called_unreachable(database: str) -> None:
+    with pytest.raises(NotSeen) as caught:
+        await WorkersInDatabase(database.replace("postgres@", "stranger@", 1)).read()
+
+    assert caught.value.state == "refuses"

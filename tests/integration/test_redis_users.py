@@ -1,0 +1,124 @@
+"""Least rights in Redis: each user may do what its service must, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.roll import Roll
+from common.vote_queue import QueueUnavailable, VoteQueue
+from local.codes import give_out
+from local.redis_users import write_users
+from tests.fakes import message
+from tests.integration.guarded_redis import GuardedRedis, guarded_redis, has_users, refusal
+from vote.exchange import exchange
+from vote.limits import Limit
+
+
+@pytest.fixture(scope="module")
+def redis_for_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedRedis]:
+    with guarded_redis(has_users(), tmp_path_factory.mktemp("guarded") / "redis") as running:
+        yield running
+
+
+NOBODY_MAY = [
+    ("FLUSHALL",),
+    ("KEYS", "*"),
+    ("CONFIG", "GET", "*"),
+    ("ACL", "LIST"),
+    ("DEL", "votes"),
+    ("SET", "else", "x"),
+    ("GET", "else"),
+    ("SHUTDOWN",),
+    ("SADD", "votes:roll", "x"),
+    ("SMEMBERS", "votes:roll"),
+    ("REPLICAOF", "NO", "ONE"),
+    ("EXPIRE", "votes", "0"),
+    ("SET", "votes", "x"),
+    ("RENAME", "votes", "mine"),
+    ("PUBLISH", "tallies", "x"),
+]
+FORBIDDEN = {
+    "vote": [
+        *NOBODY_MAY,
+        ("LPOP", "votes"),
+        ("LTRIM", "votes", "1", "0"),
+        ("SET", "votes", "x"),
+        ("EVAL", "return 1", "0"),
+    ],
+    "worker": [
+        *NOBODY_MAY,
+        ("SISMEMBER", "votes:roll", "x"),
+        ("LPUSH", "votes", "x"),
+        ("CLIENT", "KILL", "TYPE", "normal"),
+    ],
+    "result": [*NOBODY_MAY, ("RPUSH", "votes", "x"), ("LTRIM", "votes", "1", "0"), ("EVAL", "return 1", "0")],
+}
+
+
+@pytest.mark.parametrize(("user", "command"), [(user, command) for user in FORBIDDEN for command in FORBIDDEN[user]])
+def test_a_user_may_not(redis_for_users: GuardedRedis, user: str, command: tuple[str, ...]) -> None:
+    assert "permissions" in refusal(redis_for_users.urls[user], *command)
+
+
+def test_nobody_enters_without_a_password(redis_for_users: GuardedRedis) -> None:
+    place = redis_for_users.place
+
+    assert refusal(f"redis://{place}", "PING")
+    assert refusal(f"redis://vote:guess@{place}", "PING")
+    assert not refusal(redis_for_users.urls["vote"], "PING")
+
+
+async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redis_for_users: GuardedRedis) -> None:
+    urls = redis_for_users.urls
+    async with (
+        VoteQueue.open(urls["owner"]) as owner,
+        VoteQueue.open(urls["vote"]) as vote,
+        VoteQueue.open(urls["worker"]) as worker,
+        VoteQueue.open(urls["result"]) as result,
+    ):
+        await owner.drop_all()
+        await vote.push([message("1", "a"), b"nonsense"])
+        assert (await result.overview()).waiting == (await vote.overview()).waiting == 2
+        assert await worker.wait(1)
+        peek = await worker.peek(10)
+        await worker.reject([(b"nonsense", "no vote")])
+        assert await worker.settle(peek)
+        overview = await result.overview()
+        assert (overview.waiting, overview.rejected) == (0, 1)
+        for queue in (vote, worker, result):
+            await queue.ping()
+
+
+async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> None:
+    urls = redis_for_users.urls
+    async with VoteQueue.open(urls["owner"]) as owner, VoteQueue.open(urls["vote"]) as vote:
+        await owner.drop_all()
+        await vote.push([b"1"])
+        assert not refusal(urls["owner"], "CLIENT", "KILL", "USER", "vote")
+        with pytest.raises(QueueUnavailable):
+            await vote.push([b"2"])
+        await vote.push([b"3"])
+        assert await owner.waiting() == 2
+
+
+async def test_vote_may_ask_the_roll_and_exchange_counts(redis_for_users: GuardedRedis) -> None:
+    urls = redis_for_users.urls
+    await give_out(urls["owner"], "a key for this test", 3)
+    limit = Limit("address", 10)
+    limit.count("198.51.100.7")
+    async with Roll.open(urls["vote"]) as roll:
+        assert not await roll.has("nobody")
+        await exchange(roll._redis, limit)
+        with pytest.raises(QueueUnavailable, match="permissions"):
+            await roll.add(["me"])
+    assert limit.news() == {}
+
+
+def test_the_files_are_for_their_owner_only_and_the_servers_has_no_password(tmp_path: Path) -> None:
+    urls = write_users(tmp_path / "users", "redis:6379")
+
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "users").iterdir()} == {0o600}
+    acl = (tmp_path / "users" / "users.acl").read_text()
+    for url in urls.values():
+        assert url.partition("@")[0].rpartition(":")[2] not in acl

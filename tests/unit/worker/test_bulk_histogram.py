@@ -1,0 +1,31 @@
+"""The histogram of a batch holds what one observation after the other would."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram
+
+from worker.bulk_histogram import BulkHistogram
+
+BUCKETS = (0.1, 1, 10)
+
+
+@given(st.lists(st.lists(st.sampled_from([0, 0.05, 0.1, 0.5, 1, 9, 10, 11, 1000]))))
+def test_all_at_once_is_the_same_as_one_by_one(batches: list[list[float]]) -> None:
+    bulk = BulkHistogram("seconds", "", buckets=BUCKETS, registry=CollectorRegistry())
+    single = Histogram("seconds", "", buckets=BUCKETS, registry=CollectorRegistry())
+
+    for batch in batches:
+        bulk.observe_all(batch)
+        for value in batch:
+            single.observe(value)
+
+    assert series(bulk) == series(single)
+
+
+def series(histogram: Histogram) -> dict[tuple[str, str], float]:
+    samples = [sample for family in histogram.collect() for sample in family.samples]
+    return {
+        (sample.name, sample.labels.get("le", "")): round(sample.value, 6)
+        for sample in samples
+        if not sample.name.endswith("_created")
+    }
