@@ -43,7 +43,7 @@ class PatientConfig(Config):
         return sockets
 
 
-def end_early_viewers() -> None:
+def use_viewer_streams() -> None:
     """Have Hypercorn use our stream, in HTTP/1 and HTTP/2."""
     h11.WSStream = ViewerStream  # type: ignore[attr-defined]
     h2.WSStream = ViewerStream  # type: ignore[attr-defined]

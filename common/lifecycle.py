@@ -22,7 +22,7 @@ import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart
 
-from common.connections import Gate, PatientConfig, allow_many_files, end_early_viewers, note_failed_connection
+from common.connections import Gate, PatientConfig, allow_many_files, note_failed_connection, use_viewer_streams
 from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
@@ -185,7 +185,7 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
     allow_many_files()
-    end_early_viewers()
+    use_viewer_streams()
     send_answers_whole()
     problem: BaseException | None = None
     try:

@@ -36,13 +36,13 @@ def listens(port: int) -> Callable[[], bool]:
     return ask
 
 
-def answers(port: int) -> Callable[[], bool]:
-    """Whether somebody answers a request for `/` on this port of loopback."""
+def answers(port: int, path: str = "/") -> Callable[[], bool]:
+    """Whether somebody answers a request for this path, on this port of loopback, with 200."""
 
     def ask() -> bool:
         connection = HTTPConnection(HOST, port, timeout=2)
         try:
-            connection.request("GET", "/")
+            connection.request("GET", path)
             return connection.getresponse().status == HTTPStatus.OK
         except (OSError, HTTPException):
             return False

@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from bench.commands import Shell, stop
 from bench.errors import BenchError
 from bench.memory import family, of_processes
-from bench.speed.place import HOST, Place, clean_environment
+from bench.speed.place import HOST, Place, answers, clean_environment
 from local.environment import PROJECT
 
 SERVICES = ("vote", "result", "worker")
@@ -51,25 +49,14 @@ def started(place: Place) -> Iterator[System]:
     process = shell.start("make", "up")
     try:
         for name in SERVICES:
-            while not is_ready(ports[name]):
+            is_ready = answers(ports[name], "/readyz")
+            while not is_ready():
                 if process.poll() is not None or time.monotonic() > began + READY_SECONDS:
                     raise BenchError(f"{name} was not ready: {shell.last_lines()}")
                 time.sleep(POLL_SECONDS)
         yield System(ports, process.pid, time.monotonic() - began)
     finally:
         stop(process, signal.SIGINT)
-
-
-def is_ready(port: int) -> bool:
-    """Whether /readyz says so."""
-    connection = HTTPConnection(HOST, port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def name_of(pid: int) -> str:
