@@ -50,7 +50,8 @@ class Tilt:
         self._containers.compose("--profile", "load", "build", *BUILT)
 
     def start(self) -> None:
-        self._process = self._containers.shell.start("tilt", "up", "--stream")
+        # a Tilt built from source serves its page through a second port: any free one
+        self._process = self._containers.shell.start("tilt", "up", "--stream", "--webdev-port=0")
 
     def problem(self) -> str:
         if self._process is not None and self._process.poll() is not None:

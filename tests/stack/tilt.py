@@ -24,6 +24,8 @@ CI_SECONDS = 280.0
 READY_SECONDS = 150.0
 STOP_SECONDS = 40.0
 API = "/proxy/apis/tilt.dev/v1alpha1"
+# A Tilt built from source serves its page through a second port: any free one, where the default may be a client's.
+ANY_PORT = "--webdev-port=0"
 
 
 def need_tilt() -> None:
@@ -66,7 +68,7 @@ class Tilt:
     def ci(self, *resources: str) -> tuple[int, str]:
         """`tilt ci` of these resources and what they need; its containers are removed."""
         try:
-            return self.run("ci", "--", *resources)
+            return self.run("ci", ANY_PORT, "--", *resources)
         finally:
             self.compose.remove()
 
@@ -75,7 +77,7 @@ class Tilt:
         """`tilt up`; at the end nothing of it runs any more."""
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                ["tilt", "up", "--stream", "--", *arguments],
+                ["tilt", "up", "--stream", ANY_PORT, "--", *arguments],
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
