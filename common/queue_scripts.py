@@ -28,7 +28,7 @@ if not counted then
     redis.call('SET', KEYS[2], 0)
     counted = '0'
 end
-return {counted, redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)}
+return {counted, redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[1] + ARGV[2] - 1)}
 """
 
 REJECT = """

@@ -40,9 +40,9 @@ class QueueFull(QueueUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Peek:
-    """The head of the queue, and the count of settled votes that it was seen at."""
+    """Messages of the queue, and how many are settled when the first of them is at the head."""
 
-    counted: bytes
+    position: int
     messages: list[bytes]
 
 
@@ -87,14 +87,19 @@ class VoteQueue:
         """How many accepted votes are not yet counted."""
         return int(await self._ask(self._redis.llen(VOTES)))
 
-    async def peek(self, limit: int) -> Peek:
-        """Up to `limit` votes from the head, which stay where they are."""
-        counted, messages = await self._ask(self._redis.eval(PEEK, 2, VOTES, COUNTED, limit))
-        return Peek(counted, messages)
+    async def peek(self, limit: int, *, behind: int = 0) -> Peek:
+        """Up to `limit` votes, which stay where they are: from the head, or `behind` so many that come before them."""
+        counted, messages = await self._ask(self._redis.eval(PEEK, 2, VOTES, COUNTED, behind, limit))
+        return Peek(int(counted) + behind, messages)
+
+    async def is_at_head(self, peek: Peek) -> bool:
+        """Whether just those before these votes were taken off, and nobody has emptied the queue since the peek."""
+        counted = await self._ask(self._redis.get(COUNTED))
+        return counted is not None and int(counted) == peek.position
 
     async def settle(self, peek: Peek) -> bool:
         """Take the peeked votes off, unless the queue has moved since: then False, and nothing is changed."""
-        keys_and_values = (VOTES, COUNTED, peek.counted, len(peek.messages))
+        keys_and_values = (VOTES, COUNTED, peek.position, len(peek.messages))
         return bool(await self._ask(self._redis.eval(SETTLE, 2, *keys_and_values)))
 
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:

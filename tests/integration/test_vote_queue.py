@@ -63,6 +63,27 @@ class TestAnyQueue:
         assert not await any_queue.settle(peek)
         assert await any_queue.waiting() == 1
 
+    async def test_what_is_behind_the_head_is_peeked_and_gets_there(self, any_queue: AnyQueue) -> None:
+        await any_queue.push([b"1", b"2", b"3", b"4"])
+        first, behind = await any_queue.peek(1), await any_queue.peek(2, behind=1)
+
+        assert behind.messages == [b"2", b"3"]
+        assert not await any_queue.is_at_head(behind)
+        await any_queue.settle(first)
+        assert await any_queue.is_at_head(behind)
+        assert await any_queue.settle(behind)
+        assert (await any_queue.peek(10)).messages == [b"4"]
+
+    async def test_what_was_dropped_is_never_at_the_head(self, any_queue: AnyQueue) -> None:
+        await any_queue.push([b"1", b"2"])
+        first, behind = await any_queue.peek(1), await any_queue.peek(1, behind=1)
+        await any_queue.settle(first)
+        await any_queue.drop_all()
+        await any_queue.push([b"3"])
+
+        assert not await any_queue.is_at_head(behind)
+        assert not await any_queue.settle(behind)
+
     async def test_of_two_workers_that_peeked_the_same_only_one_settles(self, any_queue: AnyQueue) -> None:
         await any_queue.push([b"1", b"2", b"3"])
         slow, quick = await any_queue.peek(1), await any_queue.peek(2)

@@ -35,6 +35,7 @@ async def test_a_queue_emptied_behind_our_back_refuses_the_settle_under_way(
         await client.flushall()
     await queue.push([b"a new vote"])
 
+    assert not await queue.is_at_head(peek)
     assert not await queue.settle(peek)
     assert await queue.waiting() == 1
 

@@ -19,6 +19,7 @@ from result.viewers import Viewers
 from tests.fakes import message
 from tests.services import Service, service
 from worker.count import count_batch
+from worker.head import Head
 
 LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), *Path("/usr/lib").glob("faketime/libfaketime.so.1")]
 YEAR_OF_SECONDS = 365 * 24 * 3600
@@ -81,8 +82,8 @@ async def test_the_last_vote_counts_whatever_the_clock_said_when_it_was_cast(
     """The queue's order decides, not `cast_at`."""
     now = time.time()
     await queue.push([message("v", "a", cast_at=now), message("v", "b", cast_at=now + jump)])
-    await count_batch(connection, queue, 1)
-    await count_batch(connection, queue, 1)
+    await count_batch(connection, queue, Head(queue, 1))
+    await count_batch(connection, queue, Head(queue, 1))
 
     assert await connection.fetchval("SELECT vote FROM votes") == "b"
     assert await connection.fetchval("SELECT as_of FROM tallies WHERE vote = 'b'") == datetime.fromtimestamp(
@@ -119,7 +120,7 @@ async def test_voters_stay_who_they_are_when_the_clock_of_vote_jumps(
             answer = await voter.post(f"{vote.url}/api/votes", json={"vote": option})
             assert answer.status_code == 202
         assert "your vote" in (await voter.get(vote.url)).text.lower()
-    await count_batch(connection, queue, 100)
+    await count_batch(connection, queue, Head(queue, 100))
 
     assert [row["vote"] for row in await connection.fetch("SELECT vote FROM votes")] == ["b"]
     assert vote.is_ready()

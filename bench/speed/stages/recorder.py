@@ -22,6 +22,7 @@ from common.message import Vote, encode
 from common.vote_queue import VOTES, VoteQueue
 from worker.count import count_batch
 from worker.counter import CONNECTION_SETTINGS
+from worker.head import Head
 from worker.schema import SCHEMA
 
 PER_PUSH = 5000
@@ -82,7 +83,8 @@ def recording(connection: asyncpg.Connection, queue: VoteQueue, batch: int) -> C
     """The worker's own code, batch by batch until nothing waits."""
 
     async def record_all() -> None:
-        while await count_batch(connection, queue, batch):
+        head = Head(queue, batch)
+        while await count_batch(connection, queue, head):
             pass
 
     return record_all
