@@ -70,7 +70,7 @@ test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
 	@$(PYTEST) tests/e2e
 
 test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them this machine has
-	@$(RUN) pytest tests/stack
+	@$(RUN) pytest tests/stack -n 2 --dist loadfile
 
 test-image: ## run all tests on the Python of the images, in a container
 	@docker build --quiet --target test --tag tallyho-test .

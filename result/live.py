@@ -1,37 +1,65 @@
-"""The WebSocket: the server only sends."""
+"""The WebSocket `/ws`: the server only sends.
+
+It does not go through Quart, which would give each viewer three tasks and each snapshot a signal. What is refused does.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
-from quart import Quart, websocket
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope, WebsocketScope
+from quart import Quart
 from quart.typing import ResponseReturnValue
+from werkzeug.datastructures import Headers
 
 from common.web import is_foreign
 from result.viewers import Viewers
 
+PATH = "/ws"
 GOING_AWAY = 1001
 
 
 def add_live(app: Quart, viewers: Viewers) -> None:
     """Add `/ws`: the newest snapshot at once, then after each change."""
 
-    @app.websocket("/ws")
-    async def live() -> ResponseReturnValue | None:
-        if is_foreign(websocket.headers, websocket.host):
-            return "The tally is shown on our own page only.", 403
-        await websocket.accept()
-        # what a viewer sends is read, so that it does not pile up, and ignored
-        ignoring = asyncio.create_task(_ignore(websocket.receive))
+    @app.websocket(PATH)
+    async def refuse() -> ResponseReturnValue:
+        return "The tally is shown on our own page only.", 403
+
+    app.asgi_app = Live(app.asgi_app, viewers)  # type: ignore[method-assign]
+
+
+class Live:
+    """An application with the WebSocket in front of it."""
+
+    def __init__(self, app: ASGIFramework, viewers: Viewers) -> None:
+        self._app = app
+        self._viewers = viewers
+
+    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if scope["type"] == "websocket" and scope["path"] == PATH and not _is_foreign(scope):
+            await self._show(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _show(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+        left = asyncio.create_task(_has_left(receive))
+        closed = asyncio.create_task(self._viewers.closed.wait())
         try:
-            send = websocket.send  # looked up once, not for each snapshot
-            async for snapshot in viewers.watch():
-                await send(snapshot)
-            await websocket.close(GOING_AWAY, "the service restarts")
+            with self._viewers.watching(send):
+                await asyncio.wait({left, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if not left.done():
+                await send({"type": "websocket.close", "code": GOING_AWAY, "reason": "the service restarts"})
         finally:
-            ignoring.cancel()
-        return None
+            left.cancel()
+            closed.cancel()
 
 
-async def _ignore(receive: Callable[[], Awaitable[object]]) -> None:
-    while True:
-        await receive()
+async def _has_left(receive: ASGIReceiveCallable) -> None:
+    """What a viewer sends is read, so that it does not pile up, and ignored, as is its wish to connect."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _is_foreign(scope: WebsocketScope) -> bool:
+    headers = Headers([(name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"]])
+    return is_foreign(headers, headers.get("Host", ""))

@@ -4,19 +4,18 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from prometheus_client import Histogram
-
 from common import traces
+from common.bulk_histogram import BulkHistogram
 from result.tally import NO_HINT, Hint
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 60, 600)
 
-RECORDED_TO_SCREEN_SECONDS = Histogram(
+RECORDED_TO_SCREEN_SECONDS = BulkHistogram(
     "recorded_to_screen_seconds",
     "From PostgreSQL's word that votes were recorded until a dashboard was sent the tally, once for each dashboard.",
     buckets=BUCKETS,
 )
-CAST_TO_SCREEN_SECONDS = Histogram(
+CAST_TO_SCREEN_SECONDS = BulkHistogram(
     "cast_to_screen_seconds",
     "From the acceptance of the newest counted vote until a dashboard was sent it, once for each dashboard.",
     buckets=BUCKETS,
@@ -29,17 +28,22 @@ class News:
 
     hint: Hint = NO_HINT
     cast_at: datetime | None = None
+    _cast: float | None = field(default=None, init=False)  # by the same clock as the hint
     _is_traced: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.cast_at is not None:
+            self._cast = time.perf_counter() - max(0.0, (datetime.now(UTC) - self.cast_at).total_seconds())
 
     def was_sent(self) -> None:
         """A dashboard has it now."""
+        now = time.perf_counter()
         if self.hint.first_at is not None:
-            seconds = time.perf_counter() - self.hint.first_at
-            RECORDED_TO_SCREEN_SECONDS.observe(seconds)
+            RECORDED_TO_SCREEN_SECONDS.note(now - self.hint.first_at)
             if self.hint.traceparents and not self._is_traced:
-                self._trace(seconds)
-        if self.cast_at is not None:
-            CAST_TO_SCREEN_SECONDS.observe(max(0.0, (datetime.now(UTC) - self.cast_at).total_seconds()))
+                self._trace(now - self.hint.first_at)
+        if self._cast is not None:
+            CAST_TO_SCREEN_SECONDS.note(now - self._cast)
 
     def _trace(self, seconds: float) -> None:
         """A span in the trace of each vote, until the first dashboard has it."""

@@ -14,10 +14,10 @@ import structlog
 from asyncpg import Connection
 from prometheus_client import Counter, Histogram
 
+from common.bulk_histogram import BulkHistogram
 from common.message import Vote, encode
 from common.vote_queue import Peek
 from worker.batch import Batch, Rejected
-from worker.bulk_histogram import BulkHistogram
 from worker.head import Head
 from worker.record import Unrecordable, Written, record, record_one_by_one
 from worker.traces import batch_trace

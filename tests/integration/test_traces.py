@@ -23,6 +23,7 @@ from result.viewers import Viewers
 from result.watch import watch_tally
 from tests.fakes import message
 from tests.waiting import eventually_async
+from tests.watchers import watching
 from vote.app import create_app
 from vote.pusher import VotePusher
 from worker.counter import Status, count_votes
@@ -94,18 +95,12 @@ async def counted_and_shown(queue: VoteQueue, database: str) -> AsyncIterator[No
     """worker and result, and somebody who looks, and has seen the tally of before."""
     viewers = Viewers()
     board = Board(BALLOT, viewers)
-    seen = asyncio.Event()
-
-    async def look() -> None:
-        async for _ in viewers.watch():
-            seen.set()
-
-    loops: list[Any] = [count_votes(database, queue, 100, Status()), watch_tally(database, board.show), look()]
+    loops: list[Any] = [count_votes(database, queue, 100, Status()), watch_tally(database, board.show)]
     tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        async with asyncio.timeout(20):
-            await seen.wait()
-        yield
+        with watching(viewers) as viewer:
+            await viewer.until(1)
+            yield
     finally:
         await end(*tasks)
 

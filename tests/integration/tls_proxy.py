@@ -18,14 +18,20 @@ async def tls_proxy(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
             f"X-Forwarded-For: {client}\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: {host.decode()}\r\n\r\n"
         ).encode()
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.extend((writer, inner_writer))
         inner_writer.write(head[:-2] + said)
         await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
 
+    writers: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in writers:
+            writer.transport.abort()
+            with contextlib.suppress(OSError, ssl.SSLError):
+                await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

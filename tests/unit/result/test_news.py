@@ -1,7 +1,7 @@
 """How long news took to reach a screen, and what slow dashboards missed."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ from result.board import Board
 from result.news import News
 from result.tally import Hint, Tally
 from result.viewers import Viewers
+from tests.watchers import watching
 
 BALLOT = Ballot.of((Option("a", "Cats"), Option("b", "Dogs")))
 
@@ -44,23 +45,16 @@ def rise() -> Rise:
     return Rise()
 
 
-async def watching(viewers: Viewers) -> AsyncIterator[str]:
-    """A viewer who has the snapshot of before."""
-    viewers.show("before")
-    watch = viewers.watch()
-    await anext(watch)
-    return watch
-
-
 async def test_news_is_measured_when_it_was_sent_to_a_viewer(rise: Rise) -> None:
     viewers = Viewers()
-    watch = await watching(viewers)
-    news = News(Hint(time.perf_counter() - 3), datetime.now(UTC) - timedelta(seconds=5))
-    viewers.show("news", news)
-    await anext(watch)
-    assert rise.of("recorded_to_screen_seconds_count") == 0  # it is being sent
-    viewers.show("next")
-    await anext(watch)
+    viewers.show("before")
+    with watching(viewers) as viewer:
+        viewer.become_slow()
+        viewers.show("news", News(Hint(time.perf_counter() - 3), datetime.now(UTC) - timedelta(seconds=5)))
+        await asyncio.sleep(0)
+        assert rise.of("recorded_to_screen_seconds_count") == 0  # it is being sent
+        viewer.become_quick()
+        await viewer.until(2)
 
     assert rise.of("recorded_to_screen_seconds_count") == rise.of("cast_to_screen_seconds_count") == 1
     assert 3 <= rise.of("recorded_to_screen_seconds_sum") < 4
@@ -70,23 +64,23 @@ async def test_news_is_measured_when_it_was_sent_to_a_viewer(rise: Rise) -> None
 async def test_what_was_shown_before_a_viewer_came_is_no_news_to_it(rise: Rise) -> None:
     viewers = Viewers()
     viewers.show("old", News(Hint(time.perf_counter() - 3600), None))
-    watch = viewers.watch()
-    await anext(watch)
-    viewers.show("next")
-    await anext(watch)
+    with watching(viewers) as viewer:
+        viewers.show("next")
+        await viewer.until(2)
 
     assert rise.of("recorded_to_screen_seconds_count") == 0
 
 
 async def test_snapshots_that_a_slow_viewer_missed_are_counted(rise: Rise) -> None:
     viewers = Viewers()
-    watch = await watching(viewers)
-    for number in range(10):
-        viewers.show(str(number))
-    await anext(watch)
+    viewers.show("before")
+    with watching(viewers) as viewer:
+        for number in range(10):
+            viewers.show(str(number))
+        await viewer.until(2)
 
     assert rise.of("snapshots_dropped_total") == 9
-    assert rise.of("snapshots_sent_total") == 1
+    assert rise.of("snapshots_sent_total") == 2
 
 
 @pytest.mark.parametrize(("as_of", "measured"), [(None, 0), (1.0, 0), (2.0, 1)])
@@ -95,12 +89,9 @@ async def test_only_a_newer_vote_is_timed_from_its_cast(rise: Rise, as_of: float
     viewers = Viewers()
     board = Board(BALLOT, viewers)
     board.show(tally(1, 1.0))
-    watch = viewers.watch()
-    await anext(watch)
-    board.show(tally(2, as_of))
-    await anext(watch)
-    viewers.show("next")
-    await anext(watch)
+    with watching(viewers) as viewer:
+        board.show(tally(2, as_of))
+        await viewer.until(2)
 
     assert rise.of("cast_to_screen_seconds_count") == measured
 

@@ -1,16 +1,13 @@
 """Viewers get the newest snapshot; a slow one misses those between and holds up nobody."""
 
 import asyncio
-from datetime import UTC, datetime
+from contextlib import ExitStack
 
 import pytest
+from hypercorn.typing import ASGISendEvent
 
-from common.ballot import Ballot, Option
-from result import board as board_module
-from result.board import Board
-from result.news import News
-from result.tally import Tally
-from result.viewers import Viewers
+from result.viewers import AT_A_TIME, Viewers
+from tests.watchers import watching
 
 
 async def test_a_viewer_gets_the_newest_snapshot_at_once() -> None:
@@ -18,98 +15,101 @@ async def test_a_viewer_gets_the_newest_snapshot_at_once() -> None:
     viewers.show("old")
     viewers.show("new")
 
-    assert await anext(viewers.watch()) == "new"
+    with watching(viewers) as viewer:
+        assert viewer.seen == ["new"]
 
 
-async def test_a_slow_viewer_misses_snapshots_but_never_the_newest() -> None:
+async def test_a_viewer_gets_every_snapshot_that_it_has_time_for() -> None:
+    viewers = Viewers()
+    with watching(viewers) as viewer:
+        for number in range(5):
+            viewers.show(str(number))
+            await viewer.until(number + 1)
+
+    assert viewer.seen == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_slow_viewer_misses_snapshots_but_never_the_newest_and_holds_up_nobody() -> None:
     viewers = Viewers()
     viewers.show("0")
-    watch = viewers.watch()
-    await anext(watch)
-    for number in range(1, 1000):
-        viewers.show(str(number))
+    with watching(viewers) as slow, watching(viewers) as quick:
+        slow.become_slow()
+        for number in range(1, 1000):
+            viewers.show(str(number))
+            await quick.until(number + 1)
+        assert slow.seen == ["0"]
+        slow.become_quick()
 
-    assert await anext(watch) == "999"
+        assert await slow.until(3) == ["0", "1", "999"]
+
+
+async def test_all_of_many_viewers_get_the_newest_also_one_shown_while_they_are_told() -> None:
+    viewers = Viewers()
+    seen: list[str | None] = []
+    all_have_it = asyncio.Event()
+
+    async def send(message: ASGISendEvent) -> None:
+        assert message["type"] == "websocket.send"
+        seen.append(message["text"])
+        if len(seen) == AT_A_TIME + 10:
+            viewers.show("newer")
+        if seen.count("newer") == 3 * AT_A_TIME:
+            all_have_it.set()
+
+    with ExitStack() as entered:
+        for _ in range(3 * AT_A_TIME):
+            entered.enter_context(viewers.watching(send))
+        viewers.show("new")
+        async with asyncio.timeout(20):
+            await all_have_it.wait()
+
+    assert set(seen) == {"new", "newer"}
+    assert AT_A_TIME < seen.count("new") <= 3 * AT_A_TIME
 
 
 async def test_a_viewer_who_comes_before_the_first_snapshot_waits_for_it() -> None:
     viewers = Viewers()
-    first = asyncio.ensure_future(anext(viewers.watch()))
-    await asyncio.sleep(0)
-    assert not first.done()
+    with watching(viewers) as viewer:
+        assert not viewer.seen
+        viewers.show("first")
 
-    viewers.show("first")
-
-    assert await first == "first"
+        assert await viewer.until(1) == ["first"]
 
 
-async def test_closing_ends_every_watch() -> None:
+async def test_a_viewer_who_left_is_sent_nothing_not_even_what_is_under_way() -> None:
     viewers = Viewers()
-    viewers.show("shown")
+    with watching(viewers) as other:
+        with watching(viewers) as viewer:
+            viewer.become_slow()
+            viewers.show("under way")
+            await other.until(1)
+        viewer.become_quick()
+        viewers.show("later")
+        await other.until(2)
 
-    async def watch() -> list[str]:
-        return [snapshot async for snapshot in viewers.watch()]
+        assert viewer.seen == []
+        assert viewers.count() == 1
 
-    watching = [asyncio.create_task(watch()) for _ in range(3)]
-    await asyncio.sleep(0)
+
+async def test_a_viewer_who_can_not_be_sent_anything_is_nobody_elses_trouble(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    viewers = Viewers()
+
+    async def fail(message: ASGISendEvent) -> None:
+        raise ValueError("told to fail")
+
+    with viewers.watching(fail), watching(viewers) as viewer:
+        viewers.show("shown")
+        await viewer.until(1)
+        viewers.show("shown again")
+
+        assert await viewer.until(2) == ["shown", "shown again"]
+    assert "told to fail" in capsys.readouterr().out
+
+
+async def test_closing_is_told_to_whoever_serves_viewers() -> None:
+    viewers = Viewers()
+    assert not viewers.closed.is_set()
     viewers.close()
-
-    async with asyncio.timeout(10):
-        assert await asyncio.gather(*watching) == [["shown"]] * 3
-
-
-async def test_a_viewer_who_left_is_forgotten() -> None:
-    viewers = Viewers()
-    viewers.show("shown")
-    watch = viewers.watch()
-    await anext(watch)
-
-    await watch.aclose()  # type: ignore[attr-defined]
-
-    assert not viewers._wakes
-
-
-BALLOT = Ballot.of((Option("a", "Cats"), Option("b", "Dogs")))
-
-
-class CountingViewers(Viewers):
-    shown = 0
-
-    def show(self, snapshot: str, news: News | None = None) -> None:
-        self.shown += 1
-
-
-def read_now(votes: int) -> Tally:
-    return Tally({"a": votes}, None, datetime.now(UTC))
-
-
-def test_an_unchanged_tally_is_not_shown_again() -> None:
-    viewers = CountingViewers()
-    board = Board(BALLOT, viewers)
-    board.show(read_now(1))
-    board.show(read_now(1))
-
-    assert viewers.shown == 1
-
-
-async def test_a_heartbeat_shows_the_tally_again_also_when_nobody_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a dashboard can say since when the tally is stale."""
-    monkeypatch.setattr(board_module, "HEARTBEAT_SECONDS", 0.01)
-    viewers = Viewers()
-    board = Board(BALLOT, viewers)
-    board.show(read_now(1))
-    watch = viewers.watch()
-    beating = asyncio.create_task(board.beat())
-
-    async with asyncio.timeout(10):
-        assert await anext(watch) == await anext(watch) == await anext(watch)
-    beating.cancel()
-
-
-def test_a_changed_tally_is_shown_at_once() -> None:
-    viewers = CountingViewers()
-    board = Board(BALLOT, viewers)
-    board.show(read_now(1))
-    board.show(read_now(2))
-
-    assert viewers.shown == 2
+    assert viewers.closed.is_set()

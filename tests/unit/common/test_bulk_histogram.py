@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from worker.bulk_histogram import BulkHistogram
+from common.bulk_histogram import MOST_NOTED, BulkHistogram
 
 BUCKETS = (0.1, 1, 10)
 
@@ -29,3 +29,25 @@ def series(histogram: Histogram) -> dict[tuple[str, str], float]:
         for sample in samples
         if not sample.name.endswith("_created")
     }
+
+
+@given(st.lists(st.sampled_from([0, 0.05, 0.1, 0.5, 1, 9, 10, 11, 1000])), st.integers(1, 5))
+def test_what_was_noted_is_there_when_somebody_looks(values: list[float], look_after: int) -> None:
+    noted = BulkHistogram("seconds", "", buckets=BUCKETS, registry=CollectorRegistry())
+    single = Histogram("seconds", "", buckets=BUCKETS, registry=CollectorRegistry())
+
+    for number, value in enumerate(values):
+        noted.note(value)
+        single.observe(value)
+        if number % look_after == 0:
+            assert series(noted) == series(single)
+
+    assert series(noted) == series(single)
+
+
+def test_not_more_than_so_many_are_kept() -> None:
+    noted = BulkHistogram("seconds", "", buckets=BUCKETS, registry=CollectorRegistry())
+    for _ in range(3 * MOST_NOTED + 1):
+        noted.note(1)
+
+    assert len(noted._noted) == 1
