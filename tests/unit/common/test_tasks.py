@@ -19,22 +19,24 @@ async def test_what_does_not_wait_needs_no_task() -> None:
 
 async def test_a_task_does_the_rest_through_every_wait() -> None:
     done: list[object] = []
-    first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    first, second = loop.create_future(), loop.create_future()
 
     async def work() -> None:
         done.append("began")
         done.append(await first)
         await asyncio.sleep(0)
         async with asyncio.timeout(10):
-            done.append(await asyncio.sleep(0.001, "woke"))
+            done.append(await second)
 
     rest = begin(work())
     assert done == ["began"]
     first.set_result("came")
+    loop.call_soon(loop.call_soon, second.set_result, "came later")
     assert rest is not None
     await rest
 
-    assert done == ["began", "came", "woke"]
+    assert done == ["began", "came", "came later"]
 
 
 async def test_a_cancellation_ends_it_where_it_waits() -> None:
