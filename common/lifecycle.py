@@ -23,6 +23,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from quart import Quart
 
 from common.connections import Gate, PatientConfig, allow_many_files, note_failed_connection, use_viewer_streams
+from common.idle import end_idle_connections_by_timers
 from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
@@ -187,6 +188,7 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     allow_many_files()
     use_viewer_streams()
     send_answers_whole()
+    end_idle_connections_by_timers()
     problem: BaseException | None = None
     try:
         with traces(settings, service):

@@ -20,6 +20,8 @@ from tests.drill.voters import OPTIONS, all_voters
 from tests.system import PROJECT, System, running_system
 
 FOLDER = PROJECT / ".data" / "drill"
+# So few that batches are full after every pause, and the next one is read ahead: the worker dies with that as well.
+BATCH_SIZE = 4
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     folder = FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{orders.seed}"
     say(f"the drill: {orders.kills} kills, --seed {orders.seed}")
     try:
-        settings = {f"OPTION_{key.upper()}": f"Option {key.upper()}" for key in OPTIONS}
-        with running_system(folder, settings) as system:
+        options = {f"OPTION_{key.upper()}": f"Option {key.upper()}" for key in OPTIONS}
+        with running_system(folder, {"BATCH_SIZE": str(BATCH_SIZE), **options}) as system:
             problems = asyncio.run(_drill(orders, system, folder / "ledger.jsonl"))
     except AssertionError as error:
         problems = [str(error)]

@@ -83,6 +83,7 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         assert await worker.wait(1)
         peek = await worker.peek(10)
         await worker.reject([(b"nonsense", "no vote")])
+        assert await worker.is_at_head(peek)
         assert await worker.settle(peek)
         overview = await result.overview()
         assert (overview.waiting, overview.rejected) == (0, 1)

@@ -123,6 +123,19 @@ async def drip(slow: list[socket.socket]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.parametrize("name", ["vote", "result"])
+def test_a_connection_that_is_used_no_more_is_ended(services: Services, name: str) -> None:
+    with connect(services.url_of(name)) as connection:
+        connection.settimeout(GENEROUS_SECONDS)
+        for _ in range(3):
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        began = time.monotonic()
+
+        assert connection.recv(10_000) == b""
+        assert time.monotonic() - began > HEADERS_SECONDS / 2
+
+
 def is_ended(connection: socket.socket) -> bool:
     try:
         connection.sendall(b"x")
