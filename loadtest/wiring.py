@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from typing import Any
 
@@ -37,6 +38,7 @@ class Tests:
         self._interrupted = 0.0
         self._run_time: int | None = None
         self._finishing: Any = None
+        self._is_worker = False
 
     def on_init(self, environment: Environment, **_: Any) -> None:
         """Locust is there, and no test yet."""
@@ -54,7 +56,8 @@ class Tests:
         if environment.web_ui is not None:
             add_web_tab(environment.web_ui, lambda: self.run)
             add_web_api(environment.web_ui, lambda: self.run)
-        if isinstance(environment.runner, WorkerRunner):
+        self._is_worker = isinstance(environment.runner, WorkerRunner)
+        if self._is_worker:
             # A master that was killed and started again does not know this worker: begin anew, and soon.
             runners.MASTER_HEARTBEAT_TIMEOUT = MASTER_SILENT_SECONDS
 
@@ -112,10 +115,16 @@ class Tests:
             ok = self.run is not None and self.run.result is not None and self.run.result["ok"]
             environment.process_exit_code = 0 if ok else 1
 
-    def on_quit(self, **_: Any) -> None:
+    def on_quit(self, exit_code: int, **_: Any) -> None:
         """Locust has printed its tables."""
         if self.run is not None:
             say(self.run)
+        if self._is_worker:
+            # Nothing is left to do, and a signal that comes while Python shuts down would be answered with a traceback:
+            # master and worker are often stopped at once.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(exit_code)
 
     def _count_time_ourselves(self, environment: Environment) -> None:
         """Locust's time limit runs from the button, or from its start, while we still look at the system."""

@@ -1,15 +1,18 @@
 """Start and Stop from outside the page, the audit without a load, and workers that outlive their master."""
 
 import asyncio
+import os
 import signal
+from contextlib import suppress
 
 import asyncpg
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.loadtest.conftest import LoadTest
 from tests.ports import free_port
-from tests.waiting import eventually_async
+from tests.waiting import eventually, eventually_async
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -183,3 +186,27 @@ async def test_nothing_is_left_running_when_a_worker_without_a_master_is_stopped
 
     assert b"waiting for the master at 127.0.0.1" in line
     assert ended.code == 0
+
+
+async def test_a_worker_that_is_stopped_from_all_sides_ends_without_a_word(
+    loadtest: LoadTest, settings: dict[str, str]
+) -> None:
+    """Whoever stops a terminal or a project stops master and worker at once, and Locust again while it shuts down."""
+    worker = await loadtest.start("worker", **settings)
+    master = await loadtest.start("master", **settings)
+    await until_there(settings, workers=1)
+    (locust,) = psutil.Process(worker.pid).children()
+
+    def stopped() -> bool:
+        with suppress(ProcessLookupError):
+            for _ in range(100):
+                os.kill(locust.pid, signal.SIGTERM)
+        return not locust.is_running() or locust.status() == psutil.STATUS_ZOMBIE
+
+    await asyncio.to_thread(eventually, stopped, within=30)
+    worker.send_signal(signal.SIGTERM)
+    master.send_signal(signal.SIGTERM)
+    ended = await loadtest.end(worker)
+
+    assert ended.code == 0, ended.output
+    assert "Traceback" not in ended.output
