@@ -15,7 +15,9 @@ from hypercorn.config import Config, Sockets
 from hypercorn.protocol import h2, h11
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
+from common.idle import end_idle_connections_by_timers
 from common.viewer_stream import ViewerStream
+from common.whole_answers import send_answers_whole
 
 # From the connection, or the last answer on it, until the next request's headers are complete.
 HEADERS_SECONDS = 5.0
@@ -43,10 +45,12 @@ class PatientConfig(Config):
         return sockets
 
 
-def use_viewer_streams() -> None:
-    """Have Hypercorn use our stream, in HTTP/1 and HTTP/2."""
+def adapt_hypercorn() -> None:
+    """Have Hypercorn use our parts: for viewers, in HTTP/1 and HTTP/2, for answers, and for connections that idle."""
     h11.WSStream = ViewerStream  # type: ignore[attr-defined]
     h2.WSStream = ViewerStream  # type: ignore[attr-defined]
+    send_answers_whole()
+    end_idle_connections_by_timers()
 
 
 class Gate:

@@ -22,15 +22,13 @@ import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart
 
-from common.connections import Gate, PatientConfig, allow_many_files, note_failed_connection, use_viewer_streams
-from common.idle import end_idle_connections_by_timers
+from common.connections import Gate, PatientConfig, adapt_hypercorn, allow_many_files, note_failed_connection
 from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
 from common.settings import Settings, SettingsError
 from common.tasks import end
 from common.traces import traces
-from common.whole_answers import send_answers_whole
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
@@ -186,9 +184,7 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
     allow_many_files()
-    use_viewer_streams()
-    send_answers_whole()
-    end_idle_connections_by_timers()
+    adapt_hypercorn()
     problem: BaseException | None = None
     try:
         with traces(settings, service):
