@@ -16,6 +16,7 @@ class Saboteur:
 
     def __init__(self, source: Redis, target: Redis, *, begin: int, every: int) -> None:
         self.passed = 0
+        self.newest_cast_at = 0.0  # Unix seconds, of the last vote that passed
         self.done = {"lost": 0, "doubled": 0, "reverted": 0}
         self._oldest = b""
         self._source: Any = source
@@ -38,14 +39,15 @@ class Saboteur:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _pass_on(self, message: bytes) -> None:
-        voter = str(json.loads(message)["voter_id"])
+        vote = json.loads(message)
+        voter, self.newest_cast_at = str(vote["voter_id"]), vote["cast_at"]
         before, self._before[voter] = self._before.get(voter), message
         if voter not in self._victims and (wrong := self._wrong(message, before)) is not None:
             self.done[wrong] += 1
             self._next += self._every
             self._victims[voter] = wrong
             if wrong == "doubled":
-                await self._target.rpush(VOTES, json.dumps({**json.loads(message), "voter_id": f"double-{voter}"}))
+                await self._target.rpush(VOTES, json.dumps({**vote, "voter_id": f"double-{voter}"}))
             self._oldest = before or self._oldest
         match self._victims.get(voter):
             case "lost":
