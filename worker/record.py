@@ -9,6 +9,8 @@ from common.message import Vote
 from worker.batch import Columns, columns_of
 
 # Recording a vote that is there already changes nothing: that makes it safe to replay the head of the queue.
+# The microseconds become a time exactly from 1685 to 2255, and to some microseconds beyond: PostgreSQL multiplies by a
+# double. The same vote always becomes the same time.
 # A row that was inserted has no xmax; one that was updated has that of our own lock.
 RECORD = """
 WITH written AS (
