@@ -23,13 +23,15 @@ async def tls_proxy(port: int, context: ssl.SSLContext) -> AsyncIterator[int]:
         await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
 
     writers: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context, ssl_shutdown_timeout=1)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for writer in writers:
-            writer.transport.abort()
+            # a TLS transport that was lost and then closed, as _copy does, can't be aborted in Python 3.11.2
+            if not writer.is_closing():
+                writer.transport.abort()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
 
