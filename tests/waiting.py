@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 POLL_SECONDS = 0.02
+BUSY_SECONDS = 10.0  # what a machine with other things to do may add to a time that is promised
 
 T = TypeVar("T")
 Errors = tuple[type[Exception], ...]

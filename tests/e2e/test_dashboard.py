@@ -17,7 +17,7 @@ def test_a_dashboard_says_stale_while_result_hangs_and_recovers_by_itself(poll: 
     expect_state(dashboard, "live")
     with paused(poll.pids["result"]):
         vote(visitors.new().open(poll.vote_url), "Cats")
-        expect_state(dashboard, "stale", within=12)
+        expect_state(dashboard, "stale", within=30)
         expect(dashboard.locator("#state-text")).to_contain_text("Stale since")
     expect_state(dashboard, "live", within=20)
     expect_total(dashboard, "1 vote")
@@ -28,7 +28,7 @@ def test_a_dashboard_says_stale_while_the_database_hangs(poll: Running, visitor:
     dashboard = visitor.open(poll.result_url)
     expect_state(dashboard, "live")
     with paused(poll.pids["postgres"]):
-        expect_state(dashboard, "stale", within=15)
+        expect_state(dashboard, "stale", within=30)
         expect(dashboard.locator("#state-text")).to_contain_text("trying again")
     expect_state(dashboard, "live", within=20)
 
@@ -48,7 +48,7 @@ def test_where_websockets_are_blocked_the_dashboard_asks_again_and_again(poll: R
     viewer = visitors.new()
     viewer.context.route_web_socket("**/ws", lambda socket: socket.close())
     dashboard = viewer.open(poll.result_url)
-    expect(dashboard.locator("#state-text")).to_contain_text("by polling", timeout=15_000)
+    expect(dashboard.locator("#state-text")).to_contain_text("by polling", timeout=30_000)
     vote(visitors.new().open(poll.vote_url), "Dogs")
     expect_votes(dashboard, a=0, b=1)
     expect_state(dashboard, "live")
@@ -84,5 +84,5 @@ def test_a_screen_reader_hears_of_votes_but_not_of_each(poll: Running, visitors:
     for _ in range(3):
         vote(visitors.new().open(poll.vote_url), "Cats")
     expect_votes(dashboard, a=3)
-    expect(dashboard.locator("[aria-live]")).to_contain_text("3 votes", timeout=15_000)
+    expect(dashboard.locator("[aria-live]")).to_contain_text("3 votes", timeout=30_000)
     assert len(dashboard.evaluate("window.said")) <= 2

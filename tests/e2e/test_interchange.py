@@ -47,7 +47,7 @@ def test_apache_bench_works_unchanged(poll: Running, tmp_path: Path) -> None:
 
 def _exchange(url: str) -> int:
     address = urlsplit(url)
-    with socket.create_connection(("127.0.0.1", address.port or 80), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", address.port or 80), timeout=20) as connection:
         connection.sendall(REQUEST)
         answer = connection.makefile("rb").read()
     return int(answer.split()[1])
@@ -57,4 +57,4 @@ def _expect_total(poll: Running, total: int) -> None:
     def shown() -> bool:
         return bool(json.loads(httpx.get(f"{poll.result_url}/api/tally").text)["total"] == total)
 
-    eventually(shown, within=5, saying=f"{total} votes are shown")
+    eventually(shown, within=20, saying=f"{total} votes are shown")

@@ -108,7 +108,7 @@ def test_a_page_that_hears_nothing_says_so_and_recovers(poll: Running, visitors:
     page = visitor.open(f"{poll.result_url}/pipeline")
     expect_state(page, "live")
     with paused(poll.pids["result"]):
-        expect_state(page, "stale", within=15)
+        expect_state(page, "stale", within=30)
         expect(page.locator("#state-text")).to_contain_text("Stale since")
         keep_picture(page, "pipeline-stale")
     expect_state(page, "live", within=20)

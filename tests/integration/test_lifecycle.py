@@ -23,7 +23,7 @@ def test_the_first_signal_ends_a_service_without_an_error(tmp_path: Path) -> Non
 
         vote.process.send_signal(signal.SIGTERM)
 
-        assert vote.process.wait(10) == 0
+        assert vote.process.wait(30) == 0
 
 
 def test_the_second_signal_ends_a_service_at_once(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_the_second_signal_ends_a_service_at_once(tmp_path: Path) -> None:
             vote.process.send_signal(signal.SIGINT)
             vote.process.send_signal(signal.SIGTERM)
 
-            assert vote.process.wait(10) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+            assert vote.process.wait(30) in (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 async def test_a_loop_that_fails_ends_its_service_with_its_error() -> None:

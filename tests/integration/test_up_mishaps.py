@@ -28,7 +28,7 @@ def test_a_supervisor_that_is_killed_leaves_no_process_and_no_obstacle(up: Up) -
 def test_servers_that_were_left_behind_are_ended_before_new_ones_start(up: Up) -> None:
     """Two Redis on one append-only file would spoil it. It takes a kill -9 of the supervisor and of its guard."""
     assert up.vote("a") == httpx.codes.ACCEPTED
-    eventually(lambda: up.tally() == 1, within=10)
+    eventually(lambda: up.tally() == 1, within=30)
     pids = up.facts().pids
     parents = processes()
     guard = next(pid for pid in up.family() if parents[pid] == up.process.pid and pid not in pids.values())
@@ -56,7 +56,7 @@ def test_the_folder_may_have_any_name_and_be_deep(tmp_path: Path, folder: str) -
     try:
         up.until_ready()
         assert up.vote("a") == httpx.codes.ACCEPTED
-        eventually(lambda: up.tally() == 1, within=10)
+        eventually(lambda: up.tally() == 1, within=30)
         assert up.run("psql", "-tA", stdin="select count(*) from votes") == (0, "1\n")
         assert up.run("redis-cli", "ping") == (0, "PONG\n")
     finally:

@@ -11,7 +11,7 @@ import pytest
 from local import running
 from tests.integration.copies import NAMES, STOP_SECONDS, Up, alive, copy_of_the_project
 from tests.ports import free_port
-from tests.waiting import eventually
+from tests.waiting import BUSY_SECONDS, eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -50,7 +50,7 @@ def test_runs_of_one_part_each_started_in_the_wrong_order_are_one_system(joined:
     vote = joined["vote"]
     before = vote.tally()
     assert vote.vote("a") == httpx.codes.ACCEPTED
-    eventually(lambda: vote.tally() == before + 1, within=10)
+    eventually(lambda: vote.tally() == before + 1, within=30)
     assert vote.run("psql", "-Atc", "select count(*) from votes") == (0, f"{before + 1}\n")
     assert vote.run("redis-cli", "ping") == (0, "PONG\n")
     assert set(all_pids(vote.data)) == NAMES
@@ -73,7 +73,7 @@ def test_seed_casts_two_thirds_a_and_one_third_b_and_reset_empties_them(joined: 
     assert code == 0
     assert output.startswith("50 of 50\n50 votes accepted, 0 refused")
     tallies = ("psql", "-Atc", "select vote, votes from tallies order by vote")
-    eventually(lambda: vote.run(*tallies) == (0, "a|34\nb|16\n"), within=10)
+    eventually(lambda: vote.run(*tallies) == (0, "a|34\nb|16\n"), within=30)
 
 
 @pytest.mark.parametrize("part", ORDER)
@@ -101,7 +101,7 @@ def test_an_edit_starts_only_its_own_service_again_and_the_other_runs_go_on(join
     edited = vote.project / "vote" / "app.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
     vote.until_line(r"vote +\| vote/app.py changed: starts again")
-    eventually(lambda: all_pids(vote.data)["vote"] != before["vote"], within=10)
+    eventually(lambda: all_pids(vote.data)["vote"] != before["vote"], within=30)
     after = all_pids(vote.data)
     assert {name for name in NAMES if before[name] != after[name]} == {"vote"}
     assert {part for part, up in joined.items() if up.process.poll() is None} == NAMES
@@ -150,11 +150,11 @@ def test_down_stops_the_named_part_and_then_all_the_others(project: Path) -> Non
         code, output = redis.run("down", "worker")
         assert code == 0
         assert output.startswith("worker has stopped (")
-        assert worker.process.wait(1) == 0
+        assert worker.process.wait(BUSY_SECONDS) == 0
         assert redis.run("down", "worker") == (0, f"worker is not running in {redis.data}\n")
         assert redis.run("redis-cli", "ping") == (0, "PONG\n")
         assert redis.run("down")[1].startswith("postgres and redis have stopped (")
-        assert [ups[part].process.wait(1) for part in ("postgres", "redis")] == [0, 0]
+        assert [ups[part].process.wait(BUSY_SECONDS) for part in ("postgres", "redis")] == [0, 0]
         assert running.read(redis.data) is None
         assert not list((redis.data / "run").glob("*.json"))
     finally:

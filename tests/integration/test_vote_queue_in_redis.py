@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from common.vote_queue import VOTES, QueueUnavailable, VoteQueue
 from local import servers
+from tests.waiting import BUSY_SECONDS
 
 
 def test_the_list_keeps_the_ancestors_name() -> None:
@@ -41,7 +42,7 @@ async def test_a_queue_emptied_behind_our_back_refuses_the_settle_under_way(
 
 
 async def test_an_unreachable_redis_is_told_apart_within_two_seconds(tmp_path: Path) -> None:
-    async with VoteQueue.open(f"unix://{tmp_path}/nobody.sock") as queue, asyncio.timeout(2):
+    async with VoteQueue.open(f"unix://{tmp_path}/nobody.sock") as queue, asyncio.timeout(2 + BUSY_SECONDS):
         with pytest.raises(QueueUnavailable):
             await queue.push([b"1"])
 
@@ -51,7 +52,7 @@ async def test_a_redis_that_does_not_answer_is_given_up_within_two_seconds(tmp_p
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(path))
         deaf.listen()
-        async with VoteQueue.open(f"unix://{path}") as queue, asyncio.timeout(2):
+        async with VoteQueue.open(f"unix://{path}") as queue, asyncio.timeout(2 + BUSY_SECONDS):
             with pytest.raises(QueueUnavailable):
                 await queue.push([b"1"])
 

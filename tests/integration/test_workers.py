@@ -11,7 +11,7 @@ from common.vote_queue import VoteQueue
 from local import servers
 from tests.fakes import message
 from tests.services import Service, service
-from tests.waiting import eventually, eventually_async
+from tests.waiting import BUSY_SECONDS, eventually, eventually_async
 
 TAKE_OVER_SECONDS = 3
 
@@ -53,7 +53,7 @@ async def test_of_two_workers_one_counts_and_the_other_takes_over_when_it_is_kil
 
         counting.kill()
 
-        eventually(lambda: counts(standing_by), within=TAKE_OVER_SECONDS)
+        eventually(lambda: counts(standing_by), within=TAKE_OVER_SECONDS + BUSY_SECONDS)
         await queue.push([message("v", "a")])
         await until_counted(queue)
 

@@ -10,6 +10,7 @@ from websockets.sync.client import connect
 
 from tests.repository.tree import PROJECT, SERVICES
 from tests.stack.compose import Compose, inspect
+from tests.waiting import BUSY_SECONDS
 
 pytestmark = [pytest.mark.timeout(200), pytest.mark.parametrize("service", SERVICES)]
 
@@ -59,7 +60,7 @@ def test_it_stops_in_time_with_a_success_also_with_open_websockets(use: Compose,
     use.run("start", service)
     use.until_healthy(service)
     assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("exited", 0, False)
-    assert seconds < STOP_SECONDS
+    assert seconds < STOP_SECONDS + BUSY_SECONDS
 
 
 def test_it_says_what_it_is(use: Compose, service: str) -> None:
