@@ -25,9 +25,9 @@ def expect_total(page: Page, text: str) -> None:
     expect(page.locator("#total")).to_have_text(text)
 
 
-def expect_state(page: Page, kind: str, *, within: float = 30.0) -> None:
+def expect_state(page: Page, kind: str) -> None:
     """The dashboard says that it is live, stale, or a snapshot."""
-    expect(page.locator("#state")).to_have_attribute("data-kind", kind, timeout=within * 1000)
+    expect(page.locator("#state")).to_have_attribute("data-kind", kind)
 
 
 def keep_picture(page: Page, name: str) -> None:

@@ -3,10 +3,12 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 # Chromium writes every answer that is an error to the console; a test that provokes one forgives it.
 ERRORS = ("error", "warning")
+
+expect.set_options(timeout=30_000)  # for all tests of pages: Playwright's own five seconds are little on a busy machine
 
 
 class Visitor:

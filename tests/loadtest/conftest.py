@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import database, empty_database, postgres, redis
+from tests.ports import free_port
 from tests.system import PROJECT, System, running_system
 
 __all__ = ["database", "empty_database", "postgres", "redis"]
@@ -38,9 +39,10 @@ growth = 2
 settle_seconds = 1
 measure_seconds = 2
 [audit]
-drain_seconds = 15
-dashboard_seconds = 5
+drain_seconds = 40
+dashboard_seconds = 20
 """
+SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}  # of a run that says something, and is soon over
 
 
 @dataclass
@@ -120,6 +122,12 @@ def settings(system: System) -> dict[str, str]:
         "REDIS_URL": facts.redis_url,
         "DATABASE_URL": facts.database_url,
     }
+
+
+@pytest.fixture
+def page_settings(settings: dict[str, str]) -> dict[str, str]:
+    """The same, and a page of our own."""
+    return settings | {"LOADTEST_PORT": str(free_port()), "MASTER_PORT": str(free_port())}
 
 
 @pytest.fixture

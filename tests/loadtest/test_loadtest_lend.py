@@ -8,38 +8,29 @@ from contextlib import suppress
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.loadtest.conftest import LoadTest
+from tests.loadtest.conftest import SIZE, LoadTest
 from tests.loadtest.pages import until_there
-from tests.ports import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
-SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}
-
-
-@pytest.fixture
-def settings(settings: dict[str, str]) -> dict[str, str]:
-    """Where the whole system is, and a page of our own."""
-    return settings | {"LOADTEST_PORT": str(free_port()), "MASTER_PORT": str(free_port())}
-
 
 async def test_a_worker_outlives_its_master_and_works_for_the_next(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
     """It comes before the first one, is told by it to end, and is left alone by the second, which is killed."""
-    worker = await loadtest.start("worker", **settings)
-    first = await loadtest.start("master", **settings)
-    await until_there(settings, workers=1)
+    worker = await loadtest.start("worker", **page_settings)
+    first = await loadtest.start("master", **page_settings)
+    await until_there(page_settings, workers=1)
     first.send_signal(signal.SIGINT)
     await loadtest.end(first)
-    second = await loadtest.start("master", **settings)
-    await until_there(settings, workers=1)
+    second = await loadtest.start("master", **page_settings)
+    await until_there(page_settings, workers=1)
     second.kill()
     await second.wait()
-    third = await loadtest.start("master", **settings)
-    await until_there(settings, workers=1)
-    outcome = await loadtest.run("start", **SIZE, **settings)
+    third = await loadtest.start("master", **page_settings)
+    await until_there(page_settings, workers=1)
+    outcome = await loadtest.run("start", **SIZE, **page_settings)
     worker.send_signal(signal.SIGTERM)
     third.send_signal(signal.SIGTERM)
     ended = await loadtest.end(worker)
@@ -51,9 +42,9 @@ async def test_a_worker_outlives_its_master_and_works_for_the_next(
 
 
 async def test_nothing_is_left_running_when_a_worker_without_a_master_is_stopped(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
-    worker = await loadtest.start("worker", **settings)
+    worker = await loadtest.start("worker", **page_settings)
     assert worker.stdout is not None
     line = await asyncio.wait_for(worker.stdout.readline(), 20)
     worker.send_signal(signal.SIGINT)
@@ -64,12 +55,12 @@ async def test_nothing_is_left_running_when_a_worker_without_a_master_is_stopped
 
 
 async def test_a_worker_that_is_stopped_from_all_sides_ends_without_a_word(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
     """Whoever stops a terminal or a project stops master and worker at once, and Locust again while it shuts down."""
-    worker = await loadtest.start("worker", **settings)
-    master = await loadtest.start("master", **settings)
-    await until_there(settings, workers=1)
+    worker = await loadtest.start("worker", **page_settings)
+    master = await loadtest.start("master", **page_settings)
+    await until_there(page_settings, workers=1)
     (locust,) = psutil.Process(worker.pid).children()
 
     def stopped() -> bool:

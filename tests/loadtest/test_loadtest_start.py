@@ -6,29 +6,22 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.loadtest.conftest import LoadTest
+from tests.loadtest.conftest import SIZE, LoadTest
 from tests.loadtest.pages import until_there
-from tests.ports import free_port
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.timeout(120)
 
-SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}
 
-
-@pytest.fixture
-def settings(settings: dict[str, str]) -> dict[str, str]:
-    """Where the whole system is, and a page of our own."""
-    return settings | {"LOADTEST_PORT": str(free_port()), "MASTER_PORT": str(free_port())}
-
-
-async def test_a_test_is_started_followed_and_judged_from_outside(loadtest: LoadTest, settings: dict[str, str]) -> None:
-    page = await loadtest.start("ui", **settings)
-    await until_there(settings)
-    first = await loadtest.run("start", **SIZE, **settings)
-    second = await loadtest.run("start", **SIZE, **settings, SHAPE="double-wave")
+async def test_a_test_is_started_followed_and_judged_from_outside(
+    loadtest: LoadTest, page_settings: dict[str, str]
+) -> None:
+    page = await loadtest.start("ui", **page_settings)
+    await until_there(page_settings)
+    first = await loadtest.run("start", **SIZE, **page_settings)
+    second = await loadtest.run("start", **SIZE, **page_settings, SHAPE="double-wave")
     loadtest.limits(vote_ms=0)
-    third = await loadtest.run("start", **SIZE, **settings)
+    third = await loadtest.run("start", **SIZE, **page_settings)
     page.send_signal(signal.SIGINT)
     await loadtest.end(page)
 
@@ -42,15 +35,15 @@ async def test_a_test_is_started_followed_and_judged_from_outside(loadtest: Load
 
 
 async def test_a_test_that_runs_is_not_started_twice_and_can_be_stopped(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
-    page = await loadtest.start("ui", **settings)
-    await until_there(settings)
-    idle = await loadtest.run("stop", **settings)
-    long = await loadtest.start("start", **{**SIZE, "RUN_TIME": "10m"}, **settings)
-    await eventually_async(lambda: under_way(settings), within=40)
-    twice = await loadtest.run("start", **SIZE, **settings)
-    stopped = await loadtest.run("stop", **settings)
+    page = await loadtest.start("ui", **page_settings)
+    await until_there(page_settings)
+    idle = await loadtest.run("stop", **page_settings)
+    long = await loadtest.start("start", **{**SIZE, "RUN_TIME": "10m"}, **page_settings)
+    await eventually_async(lambda: under_way(page_settings), within=40)
+    twice = await loadtest.run("start", **SIZE, **page_settings)
+    stopped = await loadtest.run("stop", **page_settings)
     followed = await loadtest.end(long)
     page.send_signal(signal.SIGINT)
     await loadtest.end(page)
@@ -62,38 +55,38 @@ async def test_a_test_that_runs_is_not_started_twice_and_can_be_stopped(
     assert "Audit: every vote was found" in followed.output
 
 
-async def under_way(settings: dict[str, str]) -> bool:
+async def under_way(page_settings: dict[str, str]) -> bool:
     async with httpx.AsyncClient(timeout=5) as client:
-        now = (await client.get(f"http://127.0.0.1:{settings['LOADTEST_PORT']}/run.json")).json()
+        now = (await client.get(f"http://127.0.0.1:{page_settings['LOADTEST_PORT']}/run.json")).json()
         return bool(now["state"] == "running" and now["run"])
 
 
-async def test_without_a_page_start_says_how_to_get_one(loadtest: LoadTest, settings: dict[str, str]) -> None:
-    outcome = await loadtest.run("start", **SIZE, **settings)
+async def test_without_a_page_start_says_how_to_get_one(loadtest: LoadTest, page_settings: dict[str, str]) -> None:
+    outcome = await loadtest.run("start", **SIZE, **page_settings)
 
     assert outcome.code == 1
     assert "make loadtest starts it" in outcome.output
     assert len(outcome.output.splitlines()) == 1
 
 
-async def test_a_page_that_is_not_ours_is_told(loadtest: LoadTest, settings: dict[str, str]) -> None:
-    outcome = await loadtest.run("start", **SIZE, **settings, LOADTEST_URL=settings["VOTE_URL"])
+async def test_a_page_that_is_not_ours_is_told(loadtest: LoadTest, page_settings: dict[str, str]) -> None:
+    outcome = await loadtest.run("start", **SIZE, **page_settings, LOADTEST_URL=page_settings["VOTE_URL"])
 
     assert outcome.code == 1
     assert "is not tallyho's load test" in outcome.output
 
 
 async def test_the_audit_finds_the_last_load_test_and_what_was_taken_from_it(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
-    run = await loadtest.run("headless", **SIZE, **settings)
-    good = await loadtest.run("audit", **settings)
-    connection = await asyncpg.connect(settings["DATABASE_URL"])
+    run = await loadtest.run("headless", **SIZE, **page_settings)
+    good = await loadtest.run("audit", **page_settings)
+    connection = await asyncpg.connect(page_settings["DATABASE_URL"])
     try:
         last = await connection.fetchrow("DELETE FROM votes WHERE id = (SELECT max(id) FROM votes) RETURNING voter_id")
     finally:
         await connection.close()
-    bad = await loadtest.run("audit", **settings)
+    bad = await loadtest.run("audit", **page_settings)
 
     assert run.code == 0, run.output
     assert good.code == 0, good.output
@@ -105,29 +98,31 @@ async def test_the_audit_finds_the_last_load_test_and_what_was_taken_from_it(
     assert not list(run.folder.glob("tmp*"))
 
 
-async def test_a_load_test_of_emptied_votes_is_not_looked_for(loadtest: LoadTest, settings: dict[str, str]) -> None:
-    await loadtest.run("headless", **SIZE, **settings)
-    connection = await asyncpg.connect(settings["DATABASE_URL"])
+async def test_a_load_test_of_emptied_votes_is_not_looked_for(
+    loadtest: LoadTest, page_settings: dict[str, str]
+) -> None:
+    await loadtest.run("headless", **SIZE, **page_settings)
+    connection = await asyncpg.connect(page_settings["DATABASE_URL"])
     try:
         await connection.execute("TRUNCATE votes RESTART IDENTITY")
     finally:
         await connection.close()
-    outcome = await loadtest.run("audit", **settings)
+    outcome = await loadtest.run("audit", **page_settings)
 
     assert outcome.code == 0, outcome.output
     assert "none has been made since the votes were last emptied" in outcome.output
 
 
 async def test_addresses_in_files_are_read_as_the_services_read_them(
-    loadtest: LoadTest, settings: dict[str, str]
+    loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
     files = {}
     for name in ("REDIS_URL", "DATABASE_URL"):
         path = loadtest.folder / name
-        path.write_text(settings[name] + "\n")
+        path.write_text(page_settings[name] + "\n")
         files[f"{name}_FILE"] = str(path)
-    outcome = await loadtest.run("audit", **{**settings, "REDIS_URL": "", "DATABASE_URL": ""}, **files)
-    missing = await loadtest.run("audit", **{**settings, "REDIS_URL": "", "REDIS_URL_FILE": "nowhere"})
+    outcome = await loadtest.run("audit", **{**page_settings, "REDIS_URL": "", "DATABASE_URL": ""}, **files)
+    missing = await loadtest.run("audit", **{**page_settings, "REDIS_URL": "", "REDIS_URL_FILE": "nowhere"})
 
     assert outcome.code == 0, outcome.output
     assert "not looked at" not in outcome.output
