@@ -49,8 +49,14 @@ def test_what_counts_the_first_time_exists() -> None:
     [("unsteady", 0, "UNSTEADY, failed once and then passed: test_it.py::test_unsteady\n"), ("", 1, "")],
 )
 def test_only_what_passes_the_second_time_is_forgiven_and_is_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], selected: str, code: int, said: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    selected: str,
+    code: int,
+    said: str,
 ) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds to start
     (tmp_path / "test_it.py").write_text(FAILS_ONCE)
     (tmp_path / "pytest.ini").write_text(f"[pytest]\ncache_dir = {LAST_FAILED.parents[2]}\n")
     first = [sys.executable, "-m", "pytest", "-k", selected]
