@@ -15,8 +15,8 @@ RUN         := $(VENV)/bin/python -m
 PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # RETRY=1, for CI: the few tests that a busy machine may have made fail run once more, alone.
 RETRY_TESTS := $(if $(RETRY),|| $(RUN) tests.retry $$?)
-# Not compiled: Python does that for what it imports, which is little of all that comes along.
-INSTALL     := $(VENV)/bin/python -m pip install --no-compile --quiet --disable-pip-version-check --require-hashes
+# Compiled at once: where PYTHONDONTWRITEBYTECODE is set, every start would compile it anew.
+INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 FOR_RUNNING := $(VENV)/.local-installed
 FOR_TESTS   := $(VENV)/.dev-installed
