@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from common.tasks import end
 from common.vote_queue import VoteQueue
 from common.web import Refused
 from local import servers
@@ -56,4 +57,4 @@ async def test_while_redis_is_away_each_service_goes_by_its_own_count(monkeypatc
     assert limit.news() == {"x": 1}
     with pytest.raises(Refused):
         limit.count("x")
-    exchanging.cancel()
+    await end(exchanging)

@@ -1,13 +1,13 @@
 """An outage that is over shows as one reconnect."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from asyncpg import Connection
 from prometheus_client import REGISTRY
 
+from common.tasks import end
 from common.vote_queue import QueueUnavailable, VoteQueue
 from local import servers
 from result.tally import Tally
@@ -55,8 +55,6 @@ async def test_a_connection_to_the_database_that_was_cut_is_one_reconnect(
         " WHERE application_name = 'tallyho-result' AND datname = current_database()"
     )
     await eventually_async(has_reconnected, within=20)
-    watching.cancel()
-    with suppress(asyncio.CancelledError):
-        await watching
+    await end(watching)
 
     assert reconnects("postgresql") - before == 1

@@ -87,7 +87,7 @@ async def vote(queue: VoteQueue) -> AsyncIterator[Quart]:
     pusher = VotePusher(queue)
     pushing = asyncio.create_task(pusher.run())
     yield create_app(Settings(), pusher, Health())
-    pushing.cancel()
+    await end(pushing)
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_a_push_that_failed_is_an_error_in_its_trace(spans: Spans, tmp_pat
         pusher = VotePusher(queue)
         pushing = asyncio.create_task(pusher.run())
         answer = await create_app(Settings(), pusher, Health()).test_client().post("/api/votes", json={"vote": "a"})
-        pushing.cancel()
+        await end(pushing)
 
     assert answer.status_code == 503
     assert [(title(span), span.status.is_ok) for span in spans.all()] == [

@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from asyncpg import Connection
 
+from common.tasks import end
 from local import servers
 from result import watch
 from result.tally import Tally
@@ -32,7 +33,7 @@ async def seen(database: str) -> AsyncIterator[Seen]:
     seen = Seen()
     watching = asyncio.create_task(watch_tally(database, seen.tallies.append))
     yield seen
-    watching.cancel()
+    await end(watching)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from common.tasks import end
 from loadtest.audit import CLOCKS_SECONDS
 from local import servers
 from tests.loadtest.conftest import LoadTest
@@ -122,7 +123,7 @@ async def test_one_lost_one_doubled_and_one_reverted_vote_are_caught(loadtest: L
             process.send_signal(signal.SIGINT)
             outcome = await loadtest.end(process)
         finally:
-            passing.cancel()
+            await end(passing)
 
     assert outcome.code == 1, outcome.output
     audit = outcome.result["audit"]
