@@ -14,7 +14,7 @@ return 1
 # What is dropped counts as settled, so that a settle under way finds that the queue has moved, and leaves it alone.
 DROP = """
 local waiting = redis.call('LLEN', KEYS[1])
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[3])
 redis.call('INCRBY', KEYS[2], waiting)
 return waiting
 """

@@ -24,6 +24,9 @@ from common.redis_client import client, end_connections
 VOTES = "votes"
 COUNTED = "{votes}:counted"  # the braces put it in the same Redis Cluster slot as `votes`
 REJECTED = "votes:rejected"
+POLL = "{votes}:poll"  # a random name for what is in the tally: made anew when that is emptied
+
+POLL_LOOK_SECONDS = 0.25  # how often a vote service looks whether that was emptied
 
 # A voter waits for this answer, and is told "not recorded" within two seconds.
 PUSH_TIMEOUT_SECONDS = 1.5
@@ -125,9 +128,17 @@ class VoteQueue:
 
     async def drop_all(self) -> int:
         """Empty the queue and the list of rejected messages. Returns how many votes were dropped."""
-        dropped = int(await self._ask(self._redis.eval(DROP, 2, VOTES, COUNTED)))
+        dropped = int(await self._ask(self._redis.eval(DROP, 3, VOTES, COUNTED, POLL)))
         await self._ask(self._redis.delete(REJECTED))
         return dropped
+
+    async def poll(self) -> str:
+        """What names the votes in the tally and the queue; another name after all were dropped."""
+        name = await self._ask(self._redis.get(POLL))
+        if name is None:
+            await self._ask(self._redis.setnx(POLL, uuid.uuid4().hex[:12]))
+            name = await self._ask(self._redis.get(POLL)) or b""
+        return str(name.decode(errors="replace"))
 
     async def overview(self) -> Overview:
         """The queue at a glance, all of it from one moment, or nearly so: a full Redis takes no transaction."""

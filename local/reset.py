@@ -1,10 +1,11 @@
 """`make reset`: empties votes, tallies and the queue, also while votes arrive."""
 
+import asyncio
 from dataclasses import dataclass
 
 import asyncpg
 
-from common.vote_queue import QueueUnavailable, VoteQueue
+from common.vote_queue import POLL_LOOK_SECONDS, QueueUnavailable, VoteQueue
 from local.errors import LocalError
 
 
@@ -40,4 +41,6 @@ async def reset(redis_url: str, database_url: str) -> ResetReport:
         raise LocalError(f"not all was emptied, run make reset again: {error}") from error
     finally:
         await connection.close()
+    # afterwards no ballot says any longer that a vote from before is recorded
+    await asyncio.sleep(2 * POLL_LOOK_SECONDS)
     return ResetReport(counted, waiting)

@@ -15,6 +15,7 @@ class FakeVoteQueue:
         self.messages: list[bytes] = []
         self.rejected: list[dict[str, str]] = []
         self.counted = 0
+        self.resets = 0
         self.pushes: list[int] = []
         self.failing = False
         self.losing_answers = False
@@ -70,7 +71,12 @@ class FakeVoteQueue:
         await self._answer()
         dropped, self.messages, self.rejected = len(self.messages), [], []
         self.counted += dropped
+        self.resets += 1
         return dropped
+
+    async def poll(self) -> str:
+        await self._answer()
+        return str(self.resets)
 
     async def overview(self) -> Overview:
         await self._answer()

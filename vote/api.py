@@ -1,25 +1,30 @@
-"""The vote API, for programs."""
+"""The vote API as its documentation describes it, and the ballot for programs."""
 
 from collections.abc import Awaitable, Callable
 
-from quart import Quart, g, jsonify, request
+from quart import Quart, jsonify
 from quart.typing import ResponseReturnValue
-from quart_schema import DataSource, document_request, document_response
+from quart_schema import DataSource, document_request, document_response, hide
 
 from common.ballot import Ballot
-from common.web import ErrorBody, rfc3339
-from vote.body import JSON, paper_of_json, read_body
-from vote.casting import PollingStation
-from vote.door import Door
-from vote.handover import handed_over
+from common.web import ErrorBody
 from vote.schema import BallotBody, ReceiptBody, VoteBody
 
 Route = Callable[[], Awaitable[ResponseReturnValue]]
 
 
-def add_api(app: Quart, station: PollingStation, door: Door) -> None:
-    """Add `POST /api/votes` and `GET /api/ballot`."""
-    ballot = _told(station.ballot)
+def add_api(app: Quart, ballot: Ballot) -> None:
+    """Add `GET /api/ballot`, and describe what `vote/routes.py` answers."""
+    options = [{"key": option.key, "label": option.label} for option in ballot.options]
+    told = {"question": ballot.question, "options": options}
+
+    @app.get("/api/ballot")
+    @document_response(BallotBody)
+    async def show_ballot() -> ResponseReturnValue:
+        """The question and its options"""
+        return jsonify(told)
+
+    # Quart never sees a request for the following: it knows their methods, and describes the one for programs
 
     @app.post("/api/votes")
     @document_request(VoteBody, source=DataSource.JSON)
@@ -29,33 +34,19 @@ def add_api(app: Quart, station: PollingStation, door: Door) -> None:
         """Cast a vote
 
         The answer 202 means that the vote is accepted and will be counted. 503 means that it is not known to be: vote
-        again, which is safe, because the last vote of a voter counts. Send back the cookie to change the vote. Where a
-        code is asked for, the same code is the same voter.
+        again, which is safe, because the last vote of a voter counts. Send back the cookies to change the vote. Who
+        does not wait for an answer before it votes again should number its votes. Where a code is asked for, the same
+        code is the same voter.
         """
-        handed = handed_over(request.scope)
-        g.voter = handed.voter if handed else station.voter(request.cookies)
-        if handed:
-            raise handed.error
-        door.count(g.voter, request.remote_addr)
-        paper = paper_of_json(await read_body(request, JSON))
-        g.voter = await door.admit(g.voter, paper.code)
-        receipt = await station.cast(g.voter, paper.option)
-        g.voter = receipt.voter
-        return jsonify(vote=receipt.option, label=receipt.label, cast_at=rfc3339(receipt.cast_at)), 202
+        raise NotImplementedError
 
-    @app.get("/api/ballot")
-    @document_response(BallotBody)
-    async def show_ballot() -> ResponseReturnValue:
-        """The question and its options"""
-        return jsonify(ballot)
-
-
-def _told(ballot: Ballot) -> dict[str, object]:
-    options = [{"key": option.key, "label": option.label} for option in ballot.options]
-    return {"question": ballot.question, "options": options}
+    @app.route("/", methods=["GET", "POST"])
+    @hide
+    async def ballot_page() -> ResponseReturnValue:
+        raise NotImplementedError
 
 
 def _document_refusals(route: Route) -> Route:
-    for status in (400, 403, 413, 415, 429, 503):
+    for status in (400, 403, 408, 413, 415, 429, 503):
         route = document_response(ErrorBody, status)(route)
     return route

@@ -1,21 +1,21 @@
-"""The vote service as an application: its routes are in `page` and `api`."""
+"""The vote service as an application: the path of a vote is in `routes`."""
 
 from collections.abc import Callable
 
-from quart import Quart, Response, g, request
+from quart import Quart
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import Refused, believe_proxies, create_website, is_foreign
+from common.web import believe_proxies, create_website
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
 from vote.door import Door
-from vote.express import add_express_lane
-from vote.page import BallotPages, add_page
-from vote.traces import trace_votes
+from vote.page import BallotPages
+from vote.poll import Poll
+from vote.routes import VoteRoutes
 from vote.voter import VoterCookies
 
-DESCRIPTION = "Takes votes. The last vote of a voter counts; a voter is whoever sends back the cookie `voter_id`."
+DESCRIPTION = "Takes votes. The last vote of a voter counts; a voter is whoever sends back the cookies."
 
 
 def create_app(
@@ -25,37 +25,18 @@ def create_app(
     is_delayed: Callable[[], bool] = lambda: False,
     *,
     door: Door | None = None,
+    poll: Poll | None = None,
 ) -> Quart:
     """The application, from its settings, an open way to the queue, and whether counting is known to be delayed.
 
-    `door` lets votes in; without one, it is made from the settings.
+    `door` lets votes in; where codes are asked for, it has to be given, because it needs the roll.
     """
-    door = door or Door(settings)
     app = create_website("vote", description=DESCRIPTION, health=health)
-    station = PollingStation(settings.ballot, VoterCookies(settings.secret_key), pusher)
-
-    trace_votes(app)
-
-    app.before_request(_refuse_foreign_pages)
-
-    @app.after_request
-    async def remember_voter(response: Response) -> Response:
-        # also when the vote was refused or is in doubt: voting again must be the same voter's vote
-        if voter := g.get("voter"):
-            station.cookies.set(response, voter, secure=request.is_secure)
-            response.headers["Cache-Control"] = "no-store"
-        return response
-
-    pages = BallotPages(station, door, settings, is_delayed)
-    add_page(app, station, door, pages)
-    add_api(app, station, door)
-    add_express_lane(app, station, door, pages)
+    ballot = settings.ballot
+    station = PollingStation(ballot, door or Door(settings), pusher)
+    cookies = VoterCookies(settings.secret_key, (poll or Poll(ballot)).name)
+    pages = BallotPages(app, ballot, settings, is_delayed)
+    add_api(app, ballot)
+    app.asgi_app = VoteRoutes(app.asgi_app, station, cookies, pages)  # type: ignore[method-assign]
     believe_proxies(app, settings)
     return app
-
-
-async def _refuse_foreign_pages() -> None:
-    if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request.headers, request.host):
-        raise Refused(
-            403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there."
-        )

@@ -1,13 +1,13 @@
 """The bodies of votes, read strictly: what is not exactly one vote is refused with the reason."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from quart import Request
-
 from common.web import Refused
+from vote.voter import HIGHEST_NUMBER
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -15,31 +15,28 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What a voter hands in: an option's key, and a code where one is asked for."""
+    """What a voter hands in: an option's key, a code where one is asked for, and the ballot's number, if it has one."""
 
     option: str
-    code: str
+    code: str = ""
+    number: int | None = None
 
 
-async def read_body(request: Request, content_type: str) -> bytes:
-    """The body of a request of this content type; raises Refused, or Quart's error for a body that is too large."""
-    if request.mimetype != content_type:
-        raise Refused(415, "unsupported_type", f"The content type must be {content_type}.")
-    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]  # Quart's stubs forget the flag
-    return body
+ReadPaper = Callable[[bytes], Paper]
 
 
 def paper_of_form(body: bytes) -> Paper:
-    """The fields `vote` and `code` of a form; raises Refused."""
+    """The fields `vote`, `code` and `number` of a form; raises Refused."""
     try:
         fields = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
         raise Refused(400, "malformed_form", "The form can't be read.") from None
-    return _paper(fields)
+    # a form has only texts; whatever is no number is refused below
+    return _paper([(name, _whole(value) if name == "number" else value) for name, value in fields])
 
 
 def paper_of_json(body: bytes) -> Paper:
-    """The fields `vote` and `code` of a JSON object; raises Refused."""
+    """The fields `vote`, `code` and `number` of a JSON object; raises Refused."""
     try:
         fields = json.loads(body, object_pairs_hook=_Fields)
     except (ValueError, RecursionError):
@@ -54,7 +51,8 @@ def _paper(fields: list[tuple[str, Any]]) -> Paper:
     codes = [value for name, value in fields if name == "code"]
     if not all(isinstance(code, str) for code in codes):
         raise Refused(400, "malformed_code", "The field code is not text.")
-    return Paper(option, codes[0] if len(codes) == 1 and isinstance(codes[0], str) else "")
+    number = _only_number([value for name, value in fields if name == "number"])
+    return Paper(option, codes[0] if len(codes) == 1 else "", number)
 
 
 def _only_vote(values: list[Any]) -> str:
@@ -65,6 +63,20 @@ def _only_vote(values: list[Any]) -> str:
     if not isinstance(values[0], str):
         raise Refused(400, "unknown_option", "The field vote is not an option's key.")
     return values[0]
+
+
+def _only_number(values: list[Any]) -> int | None:
+    if not values or values == [None]:
+        return None
+    if len(values) > 1:
+        raise Refused(400, "duplicate_field", "The field number is there more than once.")
+    if type(values[0]) is not int or not 1 <= values[0] <= HIGHEST_NUMBER:
+        raise Refused(400, "malformed_number", f"The field number is not a whole number from 1 to {HIGHEST_NUMBER}.")
+    return values[0]
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(HIGHEST_NUMBER)) else text
 
 
 class _Fields(list[tuple[str, Any]]):

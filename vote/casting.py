@@ -1,7 +1,7 @@
 """Casting a vote: whichever way it came, this is what happens to it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,8 +12,9 @@ from common.ballot import Ballot
 from common.message import Vote, encode
 from common.vote_queue import QueueFull, QueueUnavailable
 from common.web import Refused
-from vote.door import NOT_RECORDED
-from vote.voter import Voter, VoterCookies, new_voter
+from vote.body import Paper
+from vote.door import NOT_RECORDED, Door
+from vote.voter import Voter
 
 QUEUE_FULL = (
     503,
@@ -26,34 +27,64 @@ VOTES_CAST = Counter("votes_cast", "Accepted votes.", ["option"])
 
 
 class Pusher(Protocol):
-    async def push(self, message: bytes) -> None: ...
+    async def push(self, message: bytes, *, is_wanted: Callable[[], bool]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who hands in a vote: the address that it came from, and whether its connection is still there."""
+
+    address: str | None
+    is_there: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """An accepted vote."""
 
-    voter: Voter
     option: str
     label: str
     cast_at: datetime
 
 
-class PollingStation:
-    """Where votes are cast: it knows the ballot, the voters' cookies and the way to the queue."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a vote: a receipt or a refusal.
 
-    def __init__(self, ballot: Ballot, cookies: VoterCookies, pusher: Pusher) -> None:
+    The voter is who the browser is from now on, also when refused; None leaves it who it was.
+    """
+
+    voter: Voter | None
+    receipt: Receipt | None = None
+    refusal: Refused | None = None
+    code: str = ""  # as it was typed
+
+
+class PollingStation:
+    """Where votes are cast: it knows the ballot, the door and the way to the queue."""
+
+    def __init__(self, ballot: Ballot, door: Door, pusher: Pusher) -> None:
         self.ballot = ballot
-        self.cookies = cookies
+        self._door = door
         self._pusher = pusher
         for option in ballot.options:
             VOTES_CAST.labels(option.key)  # there from the start, so that the first vote shows as a rise
 
-    def voter(self, cookies: Mapping[str, str]) -> Voter:
-        """Who sent a request: a voter that we know, or else a new one."""
-        return self.cookies.read(cookies) or new_voter()
+    async def take_vote(self, voter: Voter, sender: Sender, read: Callable[[], Awaitable[Paper]]) -> Outcome:
+        """Take the vote that `read` reads, which may raise Refused; the outcome says what became of it."""
+        paper = Paper("")
+        try:
+            self._door.count_address(sender.address)
+            paper = await read()
+            voter = await self._door.admit(voter, paper.code)
+            number = paper.number or voter.next_number
+            voter = voter.with_ballot(number)
+            receipt = await self._cast(voter, paper.option, number, sender)
+        except Refused as refusal:
+            return Outcome(voter, refusal=refusal, code=paper.code)
+        return Outcome(replace(voter, choice=receipt.option), receipt)
 
-    async def cast(self, voter: Voter, option: str) -> Receipt:
+    async def _cast(self, voter: Voter, option: str, number: int | None, sender: Sender) -> Receipt:
         """Accept a vote; raises Refused when it is for no option, or when the queue is not known to have it."""
         label = self.ballot.label(option)
         if label is None:
@@ -62,8 +93,9 @@ class PollingStation:
         cast_at = datetime.now(UTC)
         try:
             with traces.pushing() as traceparent:
-                await self._pusher.push(encode(Vote(voter.id, option, cast_at, traceparent)))
+                message = encode(Vote(voter.id, option, cast_at, traceparent, voter.series, number))
+                await self._pusher.push(message, is_wanted=sender.is_there)
         except QueueUnavailable as error:
             raise Refused(*(QUEUE_FULL if isinstance(error, QueueFull) else NOT_RECORDED)) from error
         VOTES_CAST.labels(option).inc()
-        return Receipt(Voter(voter.id, option), option, label, cast_at)
+        return Receipt(option, label, cast_at)

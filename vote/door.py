@@ -1,6 +1,7 @@
 """The door of the polling station: not too many votes a minute, and where codes are asked for, only who has one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -31,6 +32,8 @@ class Door:
 
     def __init__(self, settings: Settings, roll: Roll | None = None) -> None:
         self.asks_code = settings.voter_codes == "on"
+        if self.asks_code and roll is None:
+            raise ValueError("where codes are asked for, the door needs the roll")
         self._roll = roll
         self._secret_key = settings.secret_key
         self._per_voter = Limit("voter", settings.limit_per_voter)
@@ -41,30 +44,28 @@ class Door:
         """Those that are in force."""
         return [limit for limit in (self._per_voter, self._per_address) if limit.most]
 
-    def count(self, voter: Voter, address: str | None) -> None:
-        """Count a vote before it is read; raises Refused when it is one too many."""
+    def count_address(self, address: str | None) -> None:
+        """Count a vote from this address, before it is read; raises Refused when it is one too many."""
         if source := source_of(address):
             self._per_address.count(source)
-        if not voter.is_new:  # one that nobody has seen before can't have voted too often
-            self._per_voter.count(voter.id)
 
     async def admit(self, voter: Voter, code: str) -> Voter:
         """Whose vote this is: the code's voter, or the one that the cookie names; raises Refused."""
-        if not self.asks_code:
-            return voter
-        if code:
+        if self.asks_code and code:
             voter = self._voter_of(code, voter)
-        if not await self._is_on_roll(voter):
+        if not voter.is_new:  # one that nobody has seen before can't have voted too often
+            self._per_voter.count(voter.id)
+        if self.asks_code and not await self._is_on_roll(voter):
             raise self._refusal(code)
         return voter
 
     def _voter_of(self, code: str, voter: Voter) -> Voter:
+        """The code's voter; the ballots are still this browser's."""
         voter_id = voter_of_code(self._secret_key, code)
-        return voter if voter.id == voter_id else Voter(voter_id)
+        return voter if voter.id == voter_id else replace(voter, id=voter_id, choice=None, is_new=False)
 
     async def _is_on_roll(self, voter: Voter) -> bool:
-        if self._roll is None:
-            return False
+        assert self._roll is not None
         try:
             return await self._roll.has(voter.id)
         except QueueUnavailable as error:

@@ -4,7 +4,7 @@ So the round trip to Redis, and its fsync, is shared; each voter still waits for
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -27,7 +27,7 @@ class VotePusher:
         self._arrived = asyncio.Event()
         self._failing = False
 
-    async def push(self, message: bytes) -> None:
+    async def push(self, message: bytes, *, is_wanted: Callable[[], bool] = lambda: True) -> None:
         """Return once the queue has the vote; raises QueueUnavailable when it is not known to have it."""
         accepted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, accepted))

@@ -129,8 +129,8 @@ def _wrong_redirect(browser: Browser, response: Any) -> str:
     cookies = set_cookies(response)
     if response.headers.get("Location") != "/":
         return "303 leads elsewhere"
-    if "choice" not in cookies:
-        return "303 without the cookie choice"
+    if not {"ballot", "__Host-ballot"} & set(cookies):
+        return "303 without the cookie ballot"
     if browser.voter and cookies.get("voter_id", "").partition(".")[0] != browser.voter:
         return "303 to another voter"
     return ""

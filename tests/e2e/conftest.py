@@ -39,9 +39,14 @@ def browser() -> Iterator[Browser]:
 def poll(system: System) -> Running:
     """The addresses of the system, with no votes in it."""
     facts = system.wait_until_ready()
+    reset(system)
+    return facts
+
+
+def reset(system: System) -> None:
+    """What `make reset` does."""
     environment = {**os.environ, "DATA_DIR": str(system.data)}
     subprocess.run([sys.executable, "-m", "local", "reset"], cwd=PROJECT, env=environment, check=True, timeout=30)
-    return facts
 
 
 @pytest.fixture

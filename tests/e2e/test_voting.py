@@ -1,10 +1,14 @@
 """A vote travels from the ballot of one browser to the dashboard of another."""
 
-from playwright.sync_api import Page, expect
+from urllib.parse import parse_qs
+
+from playwright.sync_api import Page, Request, expect
 
 from local.running import Running
+from tests.e2e.conftest import reset
 from tests.e2e.pages import expect_state, expect_total, expect_votes, vote
 from tests.e2e.visitors import Visitor, Visitors
+from tests.system import System
 
 VOTE_TWICE = """
 async () => {
@@ -64,6 +68,31 @@ def test_votes_at_the_same_moment_from_one_browser_are_of_one_voter(poll: Runnin
     dashboard = visitor.open(poll.result_url)
     expect_votes(dashboard, a=1)
     expect_total(dashboard, "1 vote")
+
+
+def test_of_two_tabs_the_one_that_votes_last_has_the_higher_number(poll: Running, visitor: Visitor) -> None:
+    """Whichever of them was opened first: the script raises the number at each sending."""
+    first, second = visitor.open(poll.vote_url), visitor.open(poll.vote_url)
+    sent: list[int] = []
+    for page in (first, second):
+        page.on("request", lambda request: sent.append(_number_in(request)) if request.method == "POST" else None)
+    for page, label in ((second, "Cats"), (first, "Dogs"), (first, "Cats"), (second, "Dogs")):
+        vote(page, label)
+    assert sent == sorted(set(sent))
+    assert len(sent) == 4
+
+
+def _number_in(request: Request) -> int:
+    return int(parse_qs(request.post_data or "")["number"][0])
+
+
+def test_after_a_reset_a_ballot_claims_no_vote(poll: Running, system: System, visitor: Visitor) -> None:
+    ballot = visitor.open(poll.vote_url)
+    vote(ballot, "Cats")
+    reset(system)
+    ballot.reload()
+    expect(ballot.locator(".is-chosen")).to_have_count(0)
+    expect(ballot.get_by_role("status")).to_have_count(0)
 
 
 def test_the_ballot_works_without_javascript(poll: Running, visitors: Visitors) -> None:

@@ -15,7 +15,7 @@ from vote.app import create_app as create_vote
 
 
 class NoPusher:
-    async def push(self, message: bytes) -> None:
+    async def push(self, message: bytes, **_: object) -> None:
         raise RuntimeError("a defect in our own code")
 
 

@@ -72,6 +72,6 @@ def _requests(request: Request) -> list[str]:
     lines = []
     for number in range(RETURNING_VOTERS + NEW_VOTERS):
         is_new = number % (each + 1) == each
-        cookies = {} if is_new else signer.signed(Voter(new_voter().id, "a"))
+        cookies = {} if is_new else signer.signed(Voter(new_voter().id, "a", number=1))
         lines += ["; ".join(f"{name}={value}" for name, value in cookies.items()) or "-", next(bodies)]
     return lines

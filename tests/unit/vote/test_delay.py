@@ -12,8 +12,8 @@ from common.ops import Health
 from common.overview import Overview
 from common.settings import Settings
 from tests.fakes import FakeVoteQueue
+from vote.__main__ import counting_is_delayed
 from vote.app import create_app
-from vote.delay import counting_is_delayed
 from vote.pusher import VotePusher
 
 

@@ -1,5 +1,6 @@
 """Rate limits: a voter, and an address, may send only so many votes a minute; a hall behind one address may vote."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ class Pushed:
     def __init__(self, queue: FakeVoteQueue) -> None:
         self._queue = queue
 
-    async def push(self, message: bytes) -> None:
+    async def push(self, message: bytes, *, is_wanted: Callable[[], bool] = lambda: True) -> None:
         await self._queue.push([message])
 
 
