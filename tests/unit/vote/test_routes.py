@@ -154,6 +154,9 @@ async def test_every_request_is_counted_once(app: Quart, body: bytes, status: st
     assert measured("POST", "/api/votes", status)[0] == before + 1
 
 
+HANGING_SECONDS = 0.05
+
+
 class Hanging:
     """A way to the queue that takes its time, and fails."""
 
@@ -161,7 +164,9 @@ class Hanging:
         self._queue = queue
 
     async def push(self, message: bytes, **_: object) -> None:
-        await asyncio.sleep(0.05)
+        answered = asyncio.Event()
+        asyncio.get_running_loop().call_later(HANGING_SECONDS, answered.set)
+        await answered.wait()
         await self._queue.push([message])
 
 
@@ -174,7 +179,7 @@ async def test_a_vote_in_doubt_is_measured_from_its_arrival(queue: FakeVoteQueue
     response = await app.test_client().post("/api/votes", headers=JSON, data=b'{"vote": "a"}')
 
     assert response.status_code == 503
-    assert measured("POST", "/api/votes", "503")[1] - before >= 0.05
+    assert measured("POST", "/api/votes", "503")[1] - before >= HANGING_SECONDS
 
 
 async def test_an_error_that_nobody_foresaw_tells_its_sender_nothing_of_our_inside(queue: FakeVoteQueue) -> None:
@@ -258,7 +263,6 @@ async def polled(queue: FakeVoteQueue) -> AsyncIterator[tuple[Quart, Poll]]:
     settings = Settings()
     pusher, poll = VotePusher(queue), Poll(settings.ballot)
     tasks = [asyncio.create_task(pusher.run()), asyncio.create_task(poll.watch(queue))]
-    await asyncio.sleep(0.01)
     yield create_app(settings, pusher, Health(), poll=poll), poll
     for task in tasks:
         task.cancel()
