@@ -2,9 +2,8 @@
 
 import structlog
 
-from common.door_settings import DEVELOPMENT_KEY
 from common.lifecycle import CannotStart
-from common.settings import Settings
+from common.settings import DEVELOPMENT_KEY, Settings
 
 log = structlog.get_logger()
 
