@@ -13,7 +13,7 @@ from local import locks, running
 from local.environment import data_folder, is_set, load_settings
 from local.errors import LocalError
 from local.log import Log
-from local.parts import SERVERS, SERVICES, chosen, is_whole
+from local.parts import PARTS, SERVERS, SERVICES, in_order, is_whole, unknown
 from local.ports import own_addresses
 from local.postgres import postgres_program, postgres_url
 from local.prometheus import PROMETHEUS, observers
@@ -55,13 +55,13 @@ def up(names: Collection[str] = ()) -> None:
 def _ours(names: Collection[str]) -> tuple[str, ...]:
     """The parts to run, without the servers that are elsewhere."""
     data_folder()  # reads .env, which may name servers
-    return tuple(part for part in chosen(names) if not is_set(*NAMED_BY.get(part, ())))
+    return tuple(part for part in in_order(names or PARTS) if not is_set(*NAMED_BY.get(part, ())))
 
 
 def _problems(names: Collection[str], parts: Collection[str], settings: Settings) -> list[str]:
     """What keeps these parts from running here, as far as it can be told before their locks are held."""
-    problems = [
-        f"PARTS: {' or '.join(variables)} names a {part} already: unset it to run one here"
+    problems = unknown(names) + [
+        f"{' or '.join(variables)} names a {part} already: unset it to run one here"
         for part, variables in NAMED_BY.items()
         if part in names and is_set(*variables)
     ]
