@@ -105,9 +105,8 @@ def main(argv: Sequence[str]) -> int:
 def _refuse_part(target: str, parts: Sequence[str]) -> None:
     """`make up PART=vote` would run everything, and `make down PART=vote` would stop everything."""
     if (part := environment().get("PART", "").strip()) and not parts:
-        raise LocalError(
-            f"PART={part}: make {target} takes PARTS, e.g. {command(target, [PARTS[0]])}; PART is for restart"
-        )
+        meant = command(target, [part if part in PARTS else PARTS[0]])
+        raise LocalError(f"PART={part}: make {target} takes PARTS, e.g. {meant}; PART is for make restart")
 
 
 def _url(settings: Settings, part: str) -> str:
