@@ -257,7 +257,7 @@ def _read(environ: Mapping[str, str]) -> _Environment:
     labels = {key: environ.get(f"OPTION_{key.upper()}", "").strip() for key in KEYS}
     read.values["options"] = Settings.model_fields["options"].default | {key: x for key, x in labels.items() if x}
     read.shown["options"] = "the options"
-    for name in list(Settings.model_fields)[1:]:  # all but the options
+    for name in (name for name in Settings.model_fields if name != "options"):
         variable = name.upper()
         path = environ.get(f"{variable}_FILE", "").strip() if name in SECRETS else ""
         if value := environ.get(variable, "").strip():
