@@ -39,7 +39,7 @@
       # nixpkgs' own packages stand in for requirements-dev.txt in the checks, because a build has no network.
       forTesting = pkgs: pkgs.python313.withPackages (packages: with packages; [
         asyncpg flask-swagger-ui h11 httpx hypercorn hypothesis itsdangerous msgspec prometheus-client pydantic
-        pydantic-settings pytest pytest-asyncio pytest-timeout python-dotenv quart quart-schema redis structlog uvloop
+        pytest pytest-asyncio pytest-timeout python-dotenv quart quart-schema redis structlog uvloop
         watchfiles werkzeug wsproto
       ]);
     in

@@ -29,6 +29,7 @@ from common.ops import Health
 from common.settings import Settings, SettingsError
 from common.tasks import end
 from common.traces import traces
+from common.unread import unread
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
@@ -179,10 +180,12 @@ def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig
 def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a service's main function; a mistake in the settings or a taken port ends it with one clear line."""
     try:
-        settings = Settings.from_env()
+        settings = Settings.from_env([service])
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
+    for advice in unread().values():
+        log.warning("setting_not_read", advice=advice)
     allow_many_files()
     adapt_hypercorn()
     problem: BaseException | None = None

@@ -1,87 +1,194 @@
 """Everything that can be set, read once from the environment.
 
 Every setting is an environment variable of the same name in capitals; an empty one counts as not set. The options are
-`OPTION_A` to `OPTION_Z`. A secret may also come from a file: `NAME_FILE` holds its path. All problems are reported
-together, so that nobody mends them one start at a time.
+`OPTION_A` to `OPTION_Z`. A secret may also come from a file: `NAME_FILE` holds its path. All mistakes are told before
+anything starts, together, so that nobody mends them one start at a time; no message shows a secret. The descriptions
+here are those in README.md and `.env.example`: `make settings-doc` writes both anew.
 """
 
 import os
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from common.ballot import KEYS, Ballot, Option
-from common.door_settings import DoorSettings, readable_url
+from common.machine import address_to_listen_on, tls_problems
 
 SECRETS = ("secret_key", "redis_url", "database_url")
+# Everybody can read it here: whoever signs with it can vote as anybody.
+DEVELOPMENT_KEY = "tallyho-development-key"
+
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(Exception):
     """The environment can't be understood; the text lists every problem."""
 
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        several = [f"{len(problems)} settings are wrong:", *(f"  {problem}" for problem in problems)]
+        super().__init__(problems[0] if len(problems) == 1 else "\n".join(several))
 
-class Settings(DoorSettings, BaseSettings):
+
+class Settings(BaseModel):
     """The settings of all services; each service uses those that concern it."""
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    options: dict[str, str] = Field(default={"a": "Cats", "b": "Dogs"}, description="`OPTION_A` ... `OPTION_Z`")
-    question: str = Field("", max_length=300, description="the question; without it the labels make one")
-    redis_host: str = Field("localhost", description="where Redis is (port 6379), unless `REDIS_URL` is set")
-    redis_url: str = Field("", repr=False, description="where Redis is")
-    database_url: str = Field(
-        "postgresql://postgres:password@localhost:5432/votes", repr=False, description="where PostgreSQL is"
+    # The poll
+    options: dict[str, str] = Field(
+        {"a": "Cats", "b": "Dogs"}, description="the options; `OPTION_A` and `OPTION_B` are always there"
     )
+    question: str = Field(
+        "", max_length=300, description='the question; without it the labels make one: "Cats or Dogs?"'
+    )
+
+    # Where the servers are
+    redis_host: str = Field(
+        "localhost",
+        description="where Redis is (port 6379), unless `REDIS_URL` is set; `make up` brings its own Redis unless one "
+        "of the two is set",
+    )
+    redis_url: str = Field(
+        "",
+        repr=False,
+        description="where Redis is: `redis://`, `rediss://` or `unix://`; result uses it for the pipeline page only",
+    )
+    database_url: str = Field(
+        "postgresql://postgres:password@localhost:5432/votes",
+        repr=False,
+        description="where PostgreSQL is; `make up` brings its own unless it is set",
+    )
+
+    # Who may vote, how often, and whom we believe
+    secret_key: str = Field(
+        DEVELOPMENT_KEY,
+        repr=False,
+        min_length=16,
+        description="signs the voters' cookies, at least 16 characters; whoever knows it can vote as anybody",
+    )
+    tallyho_env: Literal["development", "production"] = Field(
+        "development", description="`production`: vote does not start with the development key"
+    )
+    voter_codes: Literal["off", "on"] = Field(
+        "off",
+        description="`on`: only who has a code may vote ([SECURITY.md](SECURITY.md)); `make codes N=50` prints some",
+    )
+    limit_per_voter: int = Field(300, ge=0, description="votes of one voter in a minute; 0: no limit")
+    limit_per_address: int = Field(
+        6000, ge=0, description="votes from one address in a minute, not counting this machine's own; 0: no limit"
+    )
+    trusted_proxies: str = Field(
+        "", description="addresses and networks of proxies whose headers are believed: `10.0.0.0/8,192.0.2.7`"
+    )
+    proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
+        "x-forwarded",
+        description="which headers they set: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`) or `forwarded` "
+        "(RFC 7239)",
+    )
+
+    # Where the pages are
+    tls_certificate: str = Field(
+        "", description="the path of a certificate (PEM, with its chain): vote and result then speak HTTPS"
+    )
+    tls_key: str = Field("", description="the path of the certificate's private key, which has no password")
     host: str = Field("127.0.0.1", description="the address that every service listens on")
     vote_port: int = Field(5000, ge=1, le=65535, description="the port of the ballot")
     result_port: int = Field(5001, ge=1, le=65535, description="the port of the dashboard")
-    worker_port: int = Field(9100, ge=1, le=65535, description="the port of the worker's health and metrics")
+    worker_port: int = Field(
+        9100,
+        ge=1,
+        le=65535,
+        description="the port of the worker's health and metrics; unless it is set, `make up` takes another one if "
+        "this one is taken",
+    )
     vote_url: str = Field("", description="the ballot's address as people type it, if not this host and `VOTE_PORT`")
     result_url: str = Field("", description="the dashboard's address, if not this host and `RESULT_PORT`")
-    observe: bool = Field(False, description="whether `make up` starts Prometheus beside the rest")
-    prometheus_port: int = Field(9090, ge=1, le=65535, description="the port of Prometheus")
-    otel_exporter_otlp_endpoint: str = Field("", description="where traces are sent; without it there are none")
+
+    # What make up runs, and how it is watched
     data_dir: Path = Field(Path(".data"), description="where `make up` keeps its servers' data")
+    observe: bool = Field(False, description="`1`: `make up` starts Prometheus beside the rest, where it is on PATH")
+    prometheus_port: int = Field(9090, ge=1, le=65535, description="the port of Prometheus")
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="where traces are sent (OTLP over HTTP), e.g. `http://collector:4318`; without it there are none",
+    )
     batch_size: int = Field(2000, ge=1, le=100_000, description="how many votes the worker records at most at once")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
     log_format: Literal["auto", "console", "colour", "json"] = Field(
-        "auto", description="console, colour, json, or auto: colour on a terminal, json elsewhere"
+        "auto",
+        description="console, colour, json, or auto: colour on a terminal, json elsewhere (`make up`: console)",
     )
 
-    @field_validator(*SECRETS, mode="before")
-    @classmethod
-    def _readable(cls, value: object) -> object:
-        if isinstance(value, OSError | UnicodeDecodeError):
-            raise ValueError(f"can't be read: {value}")
-        return value
-
-    @field_validator("log_level", "log_format", mode="before")
+    @field_validator("tallyho_env", "voter_codes", "proxy_headers", "log_level", "log_format", mode="before")
     @classmethod
     def _any_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("options")
+    @classmethod
+    def _labels(cls, value: dict[str, str]) -> dict[str, str]:
+        names: dict[str, str] = {}
+        for key, label in sorted(value.items()):
+            name = f"OPTION_{key.upper()}"
+            if len(label) > 200:
+                raise ValueError(f"a label has at most 200 characters, and {name} has {len(label)}")
+            if (other := names.setdefault(" ".join(label.split()), name)) != name:
+                raise ValueError(f"{other} and {name} are both {label!r}: give each a label of its own")
+        return value
+
+    @field_validator("redis_host")
+    @classmethod
+    def _host_alone(cls, value: str) -> str:
+        if _is_ipv6(value):
+            return value
+        if re.search(r"[\s/@:]", value):
+            raise ValueError("must be a host alone; with a port or a password, set REDIS_URL=redis://host:6380 instead")
+        return value
 
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
-        return readable_url(value)
+        return _readable_url(value)
 
     @field_validator("database_url")
     @classmethod
     def _database_scheme(cls, value: str) -> str:
         if not value.startswith(("postgres://", "postgresql://")):
             raise ValueError("must begin with postgres:// or postgresql://")
-        return readable_url(value)
+        return _readable_url(value)
 
-    @field_validator("options")
+    @field_validator("vote_url", "result_url", "otel_exporter_otlp_endpoint")
     @classmethod
-    def _short_labels(cls, value: dict[str, str]) -> dict[str, str]:
-        if too_long := [f"OPTION_{key.upper()}" for key, label in value.items() if len(label) > 200]:
-            raise ValueError(f"{', '.join(too_long)}: a label has at most 200 characters")
+    def _web_address(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            url = urlsplit(value)
+            is_one = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        except ValueError:
+            is_one = False
+        if not is_one or re.search(r"\s", value):
+            raise ValueError("must be a web address like http://example.org:5000 or https://example.org")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for part in _parts(value):
+            try:
+                ip_network(part)
+            except ValueError:
+                raise ValueError(_advice_on_network(part)) from None
         return value
 
     @property
@@ -92,63 +199,165 @@ class Settings(DoorSettings, BaseSettings):
     @property
     def redis_address(self) -> str:
         """`REDIS_URL`, or the address that `REDIS_HOST` makes."""
-        return self.redis_url or f"redis://{self.redis_host}:6379"
+        host = f"[{self.redis_host}]" if _is_ipv6(self.redis_host) else self.redis_host
+        return self.redis_url or f"redis://{host}:6379"
 
     @property
     def redis_is_set(self) -> bool:
         """Whether somebody said where Redis is; without it, the address is a guess."""
         return bool({"redis_url", "redis_host"} & self.model_fields_set)
 
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of `TRUSTED_PROXIES`."""
+        return tuple(ip_network(part) for part in _parts(self.trusted_proxies))
+
+    @property
+    def tls(self) -> tuple[str, str] | None:
+        """The paths of certificate and key, None without TLS."""
+        return (self.tls_certificate, self.tls_key) if self.tls_certificate else None
+
     @classmethod
-    def from_env(cls) -> "Settings":
-        """Read the environment; raises SettingsError, which lists every problem."""
+    def from_env(cls, services: Collection[str] = ()) -> "Settings":
+        """Read the environment; raises SettingsError, which lists every problem.
+
+        With the names of services, also what they need of this machine: an address, files, a key of one's own.
+        """
+        settings, problems = cls.understood(services)
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @classmethod
+    def understood(cls, services: Collection[str] = ()) -> tuple["Settings", list[str]]:
+        """The settings, with the default for each one that can't be understood, and every problem."""
+        read = _read(os.environ)
         try:
-            return cls()
+            settings = cls(**read.values)
         except ValidationError as error:
-            problems = [f"  {_variable(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
-            raise SettingsError("the settings have problems:\n" + "\n".join(problems)) from None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment proper first, then secrets in files; the options are gathered from 26 variables."""
-        return init_settings, _Options(settings_cls), env_settings, _SecretFiles(settings_cls)
+            for details in error.errors():
+                name = str(details["loc"][0])
+                read.problems.setdefault(name, f"{read.shown[name]}: {_in_our_words(name, details)}")
+            settings = cls(**{name: value for name, value in read.values.items() if name not in read.problems})
+        needs = _needs(settings, set(services), read)
+        return settings, [*read.problems.values(), *needs]
 
 
-class _Options(PydanticBaseSettingsSource):
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        return None, field_name, False
+@dataclass
+class _Environment:
+    """What the environment says: values, each as it may be shown, and what can't be read; by the names of fields."""
 
-    def __call__(self) -> dict[str, Any]:
-        named = {key: os.environ.get(f"OPTION_{key.upper()}", "").strip() for key in KEYS}
-        return {"options": {"a": "Cats", "b": "Dogs"} | {key: label for key, label in named.items() if label}}
+    values: dict[str, Any] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{field_name.upper()}_FILE", "")
-        if field_name not in SECRETS or not path:
-            return None, field_name, False
+def _read(environ: Mapping[str, str]) -> _Environment:
+    read = _Environment()
+    labels = {key: environ.get(f"OPTION_{key.upper()}", "").strip() for key in KEYS}
+    read.values["options"] = Settings.model_fields["options"].default | {key: x for key, x in labels.items() if x}
+    read.shown["options"] = "the options"
+    for name in (name for name in Settings.model_fields if name != "options"):
+        variable = name.upper()
+        path = environ.get(f"{variable}_FILE", "").strip() if name in SECRETS else ""
+        if value := environ.get(variable, "").strip():
+            read.values[name] = value
+            read.shown[name] = variable if name in SECRETS else f"{variable}={_without_password(value)}"
+        elif path:
+            read.shown[name] = f"{variable}_FILE={path}"
+            try:
+                read.values[name] = _content(path)
+            except ValueError as error:
+                read.problems[name] = f"{read.shown[name]}: {error}"
+    return read
+
+
+def _needs(settings: Settings, services: set[str], read: _Environment) -> Iterable[str]:
+    """What is missing for these services, as far as it doesn't follow from another problem."""
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        here, missing = ("CERTIFICATE", "KEY") if settings.tls_certificate else ("KEY", "CERTIFICATE")
+        yield f"TLS_{here} is set and TLS_{missing} is not: set both TLS_CERTIFICATE and TLS_KEY, or neither"
+    elif settings.tls and services & {"vote", "result"}:
+        for variable, problem in tls_problems(*settings.tls).items():
+            yield f"{read.shown[variable.lower()]}: {problem}"
+    if services:
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            # `_readable` reports it, together with all other problems
-            return error, field_name, False
+            address_to_listen_on(settings.host)
+        except ValueError as error:
+            yield f"{read.shown.get('host', 'HOST')}: {error}"
+    is_development_key = settings.secret_key == DEVELOPMENT_KEY and "secret_key" not in read.problems
+    if "vote" in services and settings.tallyho_env == "production" and is_development_key:
+        yield (
+            "SECRET_KEY: TALLYHO_ENV=production does not run with the development key, which everybody knows; "
+            "set SECRET_KEY or SECRET_KEY_FILE to a secret of your own, for example of: openssl rand -hex 32"
+        )
 
-    def __call__(self) -> dict[str, Any]:
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in values.items() if value is not None}
+
+def _in_our_words(name: str, error: ErrorDetails) -> str:
+    settable = Settings.model_fields[name]
+    match error["type"]:
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "literal_error":
+            *most, last = get_args(settable.annotation)
+            return f"must be {', '.join(most)} or {last}"
+        case "bool_parsing":
+            return "must be 1 or 0"
+        case "string_too_short":
+            return f"must have at least {error['ctx']['min_length']} characters"
+        case "string_too_long":
+            return f"must have at most {error['ctx']['max_length']} characters, and has {len(error['input'])}"
+    lowest = next((bound.ge for bound in settable.metadata if hasattr(bound, "ge")), 0)
+    highest = next((bound.le for bound in settable.metadata if hasattr(bound, "le")), None)
+    return f"must be a whole number from {lowest} {f'to {highest}' if highest else 'on'}"
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
-    if not location:  # of several settings together: the message names them
-        return "together"
-    name = str(location[0]).upper()
-    from_file = not os.environ.get(name) and os.environ.get(f"{name}_FILE")
-    return f"{name}_FILE" if from_file else name
+def _advice_on_network(part: str) -> str:
+    try:
+        meant = ip_network(part, strict=False)
+    except ValueError:
+        return f"{part} is no address like 192.0.2.7 and no network like 10.0.0.0/8; several stand with commas"
+    return f"{part} is an address and a network in one: did you mean {part.partition('/')[0]} or {meant}?"
+
+
+def _readable_url(value: str) -> str:
+    """The URL as it is; raises ValueError, which does not show it, when its password is not written as it must be.
+
+    The libraries would take a part of the password for the port, and name it in their error.
+    """
+    try:
+        place = urlsplit(value).netloc.rpartition("@")[2]
+    except ValueError:
+        raise ValueError("can't be read as an address; an IPv6 address stands in [ ]") from None
+    ports = [part.rpartition("]")[2].partition(":")[2] for part in place.split(",")]
+    if not all(port.isdigit() for port in ports if port):
+        raise ValueError("the port is no number; in a password, write / ? # @ : as %2F %3F %23 %40 %3A")
+    return value
+
+
+def _content(path: str) -> str:
+    """What a file holds; raises ValueError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(f"can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("can't be read: it is no text in UTF-8") from None
+    if not text:
+        raise ValueError("the file is empty")
+    return text
+
+
+def _without_password(value: str) -> str:
+    return re.sub(r"//[^/\s]*@", "//***@", value)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(IPv6Address(host))
+    except ValueError:
+        return False
+
+
+def _parts(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

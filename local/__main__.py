@@ -16,57 +16,61 @@ from local.parts import PARTS, chosen, command, listed
 # The modules behind some commands are imported where they are used: that keeps the supervisor small.
 
 
-def run_up(settings: Settings, parts: Sequence[str]) -> int:
+def run_up(parts: Sequence[str]) -> int:
     """run all parts, or the named ones of postgres, redis, vote, worker, result, until Ctrl-C"""
     from local.up import up
 
-    up(settings, parts)
+    _refuse_part("up", parts)
+    up(parts)
     return 0
 
 
-def run_down(settings: Settings, parts: Sequence[str]) -> int:
+def run_down(parts: Sequence[str]) -> int:
     """stop all parts, or the named ones, that `up` runs in the background"""
-    print(down(settings.data_dir, chosen(parts)))
+    _refuse_part("down", parts)
+    print(down(load_settings().data_dir, chosen(parts)))
     return 0
 
 
-def run_restart(settings: Settings, parts: Sequence[str]) -> int:
+def run_restart(parts: Sequence[str]) -> int:
     """end one part, which is started again"""
     from local.restart import restart
 
     if len(parts) != 1:
         raise LocalError(f"name one part, e.g. make restart PART=redis: the parts are {listed(PARTS)}")
-    print(restart(settings.data_dir, *chosen(parts)))
+    print(restart(load_settings().data_dir, *chosen(parts)))
     return 0
 
 
-def run_reset(settings: Settings, _: Sequence[str]) -> int:
+def run_reset(_: Sequence[str]) -> int:
     """empty votes, tallies and the queue"""
     from local.reset import reset
 
+    settings = load_settings()
     print(asyncio.run(reset(_redis_url(settings), _database_url(settings))))
     return 0
 
 
-def run_seed(settings: Settings, _: Sequence[str]) -> int:
+def run_seed(_: Sequence[str]) -> int:
     """cast VOTES votes (3,000) over HTTP, at VOTE_URL if that is set"""
     from local.seed import seed, wanted
 
+    settings = load_settings()
     votes = wanted(environment())
     return 0 if asyncio.run(seed(settings.vote_url or _url(settings, "vote"), votes)) else 1
 
 
-def run_psql(settings: Settings, arguments: Sequence[str]) -> int:
+def run_psql(arguments: Sequence[str]) -> int:
     """open the database's console"""
-    psql(_database_url(settings), arguments)
+    psql(_database_url(load_settings()), arguments)
 
 
-def run_redis_cli(settings: Settings, arguments: Sequence[str]) -> int:
+def run_redis_cli(arguments: Sequence[str]) -> int:
     """open the queue's console"""
-    redis_cli(_redis_url(settings), arguments)
+    redis_cli(_redis_url(load_settings()), arguments)
 
 
-COMMANDS: dict[str, Callable[[Settings, Sequence[str]], int]] = {
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "up": run_up,
     "down": run_down,
     "restart": run_restart,
@@ -90,12 +94,19 @@ def main(argv: Sequence[str]) -> int:
     # What follows a console's name is the console's, options too.
     known = parser.parse_args(argv[:1] if argv[:1] and argv[0] in CONSOLES else argv)
     try:
-        return COMMANDS[known.command](load_settings(), argv[1:])
+        return COMMANDS[known.command](argv[1:])
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse_part(target: str, parts: Sequence[str]) -> None:
+    """`make up PART=vote` would run everything, and `make down PART=vote` would stop everything."""
+    if (part := environment().get("PART", "").strip()) and not parts:
+        meant = command(target, [part if part in PARTS else PARTS[0]])
+        raise LocalError(f"PART={part}: make {target} takes PARTS, e.g. {meant}; PART is for make restart")
 
 
 def _url(settings: Settings, part: str) -> str:

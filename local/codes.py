@@ -3,7 +3,6 @@
 Only hashes of them are kept, in Redis. `--forget` makes all codes void that were ever given out.
 """
 
-import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from local import running
 from local.environment import is_set, load_settings
 from local.errors import LocalError
 
-MOST = 100_000
+USUAL, MOST = 20, 100_000
 
 
 async def give_out(redis_url: str, secret_key: str, count: int) -> tuple[list[str], int]:
@@ -31,20 +30,23 @@ async def forget(redis_url: str) -> int:
         return await roll.clear()
 
 
+def wanted(argv: Sequence[str]) -> int:
+    """How many codes these arguments ask for; raises LocalError."""
+    text = " ".join(argv) or str(USUAL)
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(MOST)) and 1 <= int(text) <= MOST:
+        return int(text)
+    raise LocalError(f"N={text}: give a whole number from 1 to {MOST:,}, e.g. make codes N=50")
+
+
 def main(argv: Sequence[str]) -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m local.codes", description=__doc__)
-    parser.add_argument("count", nargs="?", type=int, default=20, help="how many codes (20)")
-    parser.add_argument("--forget", action="store_true", help="make all codes void instead")
-    known = parser.parse_args(argv)
-    if not 1 <= known.count <= MOST:
-        parser.error(f"from 1 to {MOST:,} codes at once")
+    """Print codes, 20 or as many as the argument says, or make all void with `--forget`; returns the exit code."""
     try:
+        count = 0 if argv == ["--forget"] else wanted(argv)
         settings = load_settings()
-        if known.forget:
+        if not count:
             print(f"{asyncio.run(forget(_redis_url(settings))):,} codes are void")
             return 0
-        codes, valid = asyncio.run(give_out(_redis_url(settings), settings.secret_key, known.count))
+        codes, valid = asyncio.run(give_out(_redis_url(settings), settings.secret_key, count))
     except (LocalError, QueueUnavailable) as error:
         print(error, file=sys.stderr)
         return 1

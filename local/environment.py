@@ -1,6 +1,8 @@
 """The settings of a run: the environment, and what it leaves open from `.env` in the project folder."""
 
+import logging
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +14,37 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
+FILE = PROJECT / ".env"
 
 
-def load_settings() -> "Settings":
-    """The settings, with an absolute `data_dir`. What `.env` adds is in our environment afterwards."""
+def load_settings(services: Collection[str] = (), more: "Callable[[Settings], list[str]]" = lambda _: []) -> "Settings":
+    """The settings, with an absolute `data_dir`. What `.env` adds is in our environment afterwards.
+
+    Raises LocalError with every problem: of `.env`, of the settings, of what the services need of this machine, and
+    what `more` finds wrong with the settings, as far as they could be understood.
+    """
     # Imported here, because a probe that only needs the data folder must not wait for pydantic.
     from common.settings import Settings, SettingsError
 
     data = data_folder()
-    try:
-        return Settings.from_env().model_copy(update={"data_dir": data})
-    except SettingsError as error:
-        raise LocalError(str(error)) from error
+    settings, problems = Settings.understood(services)
+    settings = settings.model_copy(update={"data_dir": data})
+    problems = [*_unreadable_lines(), *problems, *more(settings)]
+    if problems:
+        raise LocalError(str(SettingsError(problems)))
+    return settings
 
 
 def data_folder() -> Path:
     """`data_dir` of the settings, without reading the others."""
-    load_dotenv(PROJECT / ".env")
+    # It would write of lines that it can't read; `load_settings` does, and says what to do.
+    logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+    try:
+        load_dotenv(FILE)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LocalError(
+            f".env can't be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}"
+        ) from None
     return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
 
 
@@ -45,3 +61,17 @@ def is_set(*names: str) -> bool:
 def server_environ() -> dict[str, str]:
     """Our environment without the PG... variables, which would steer the server as well."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+
+
+def _unreadable_lines() -> list[str]:
+    """The lines of `.env` that set nothing; without what is in them, which may be a secret."""
+    from dotenv.parser import parse_stream
+
+    if not FILE.exists():
+        return []
+    with FILE.open(encoding="utf-8") as file:
+        return [
+            f".env, line {binding.original.line}: can't be read; write NAME=value, with quotes around # and spaces"
+            for binding in parse_stream(file)
+            if binding.error or (binding.key is not None and binding.value is None)
+        ]

@@ -23,7 +23,7 @@ GUARD_SECONDS = 8.0
 @contextmanager
 def hold(data: Path, parts: Sequence[str]) -> Iterator[tuple[int, ...]]:
     """Be the only one who runs these parts in this data folder; gives the descriptors of the locks."""
-    _make_folder(data)
+    make_folder(data)
     deadline = time.monotonic() + GUARD_SECONDS
     with ExitStack() as stack:
         files = [stack.enter_context(_path(data, part).open("a+")) for part in parts]
@@ -38,6 +38,17 @@ def hold(data: Path, parts: Sequence[str]) -> Iterator[tuple[int, ...]]:
             # A number that is left in it would point to nobody.
             stack.callback(file.truncate, 0)
         yield tuple(file.fileno() for file in files)
+
+
+def make_folder(data: Path) -> None:
+    """Make the data folder; raises LocalError if that can't be, or if nothing can be written to it."""
+    folder = data / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise LocalError(f"DATA_DIR={data}: can't be written to ({error.strerror}); name another folder") from error
 
 
 def supervisors(data: Path) -> dict[str, int]:
@@ -82,16 +93,6 @@ def _who_has_them(data: Path, parts: Sequence[str]) -> str:
         f"({'process' if len(numbers) == 1 else 'processes'} {listed(numbers)}): {command('down', to_stop)} stops "
         f"{'it' if len(taken) == 1 or is_whole(taken) else 'them'}"
     )
-
-
-def _make_folder(data: Path) -> None:
-    folder = data / FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise LocalError(f"can't write to {data} ({error.strerror}): set DATA_DIR to another folder") from error
 
 
 def _path(data: Path, part: str) -> Path:

@@ -13,10 +13,14 @@ PARTS = (*SERVERS, *SERVICES)
 
 def chosen(names: Collection[str]) -> tuple[str, ...]:
     """The parts of these names, all if there is no name; raises LocalError."""
-    for name in names:
-        if name not in PARTS:
-            raise LocalError(f"there is no part {name!r}: the parts are {listed(PARTS)}")
+    for problem in unknown(names):
+        raise LocalError(problem)
     return in_order(names or PARTS)
+
+
+def unknown(names: Collection[str]) -> list[str]:
+    """What to say of names that are no part's."""
+    return [f"there is no part {name!r}: the parts are {listed(PARTS)}" for name in names if name not in PARTS]
 
 
 def in_order(parts: Collection[str]) -> tuple[str, ...]:

@@ -18,13 +18,20 @@ from local.postgres_choice import choose, installations, made_by
 from local.programs import Program
 from local.sockets import POSTGRES_SOCKET, is_answered, make_socket_folder
 
-# What it tells those who connect a moment too early (they try again), and how it says that it is well.
+# What it tells those who connect a moment too early (they try again), where its log ends after a crash, and how it
+# says that it is well.
 _CHATTER = (
     "the database system is starting up",
     "not yet accepting connections",
     "logical replication launcher",
     "Consistent recovery state has not been",
     "aborting any active transactions",
+    "listening on Unix socket",
+    "database system was shut down at",
+    "received fast shutdown request",
+    "shutting down",
+    "database system is shut down",
+    "invalid record length at",
 )
 
 
@@ -134,6 +141,8 @@ def _tidy(line: str) -> str | None:
     if any(chatter in line for chatter in _CHATTER):
         return None
     text = line.removeprefix("LOG:").lstrip()
+    if text == "database system is ready to accept connections":
+        return "ready"
     return text.partition(" on ")[0] if text.startswith("starting PostgreSQL") else text
 
 

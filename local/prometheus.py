@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 from common.settings import Settings
 from local.environment import PROJECT, environment
 from local.errors import LocalError
-from local.ports import check_port
 from local.programs import Program
 
 PROMETHEUS = "prometheus"
@@ -28,20 +27,19 @@ _HEAD = re.compile(r"\b(ts|time|caller|source)=\S+ ")
 _CHATTER = "Received SIGTERM"
 
 
-def prometheus_url(settings: Settings) -> str:
-    """Its page."""
-    return f"http://localhost:{settings.prometheus_port}"
+def has_prometheus() -> bool:
+    """Whether it is on PATH."""
+    return shutil.which(PROMETHEUS) is not None
 
 
 def observers(settings: Settings, urls: Mapping[str, str]) -> list[Program]:
-    """Prometheus, if it is wanted and here; says so if it is not here. Raises LocalError if its port is taken."""
+    """Prometheus, if it is wanted and here; says so if it is not here."""
     if not settings.observe:
         return []
     binary = shutil.which(PROMETHEUS)
     if binary is None:
         print(MISSING, flush=True)
         return []
-    check_port(settings.host, settings.prometheus_port, setting="PROMETHEUS_PORT")
     folder = settings.data_dir / PROMETHEUS
     return [prometheus_program(binary, folder, host=settings.host, port=settings.prometheus_port, urls=urls)]
 
@@ -58,7 +56,7 @@ def prometheus_program(binary: str, data: Path, *, host: str, port: int, urls: M
         ),
         environ=environment(),
         folder=PROJECT,
-        prepare=partial(_prepare, config, dict(urls), port),
+        prepare=partial(_prepare, config, dict(urls)),
         tidy=_tidy,
     )
 
@@ -76,10 +74,10 @@ def configuration(urls: Mapping[str, str]) -> str:
     return text
 
 
-def _prepare(config: Path, urls: Mapping[str, str], port: int) -> list[str]:
+def _prepare(config: Path, urls: Mapping[str, str]) -> list[str]:
     config.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     config.write_text(configuration(urls), encoding="utf-8")
-    return [f"its page will be at http://localhost:{port}"]
+    return []
 
 
 def _tidy(line: str) -> str | None:

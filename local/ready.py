@@ -1,7 +1,7 @@
 """Waits until the parts answer. Speaks HTTP by hand, because a client library would cost the supervisor megabytes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,18 +54,34 @@ async def wait_until_ready(checks: Mapping[str, Check], *, on_delay: Callable[[s
         await asyncio.sleep(POLL_SECONDS)
 
 
-def welcome(parts: Collection[str], urls: Mapping[str, str], *, seconds: float) -> str:
-    """What is told when all is ready."""
-    addresses = [f"    {what} {urls[part]}{path}" for what, part, path in _ADDRESSES if part in urls]
-    lines = [
-        f"  {subject(parts, 'is', 'are')} ready ({seconds:.1f} s)",
-        *(["", *addresses] if addresses else []),
-        f"\n  stop with Ctrl-C or {command('down', parts)}",
-    ]
-    return "\n{}\n".format("\n".join(lines))
+def welcome(
+    parts: Collection[str],
+    urls: Mapping[str, str],
+    for_others: Sequence[Mapping[str, str]] = (),
+    *,
+    seconds: float,
+) -> str:
+    """What is told when all is ready: the pages' addresses here, and those that phones and other machines need."""
+    paragraphs = [f"  {subject(parts, 'is', 'are')} ready ({seconds:.1f} s)", *_addresses(urls)]
+    if for_others:
+        paragraphs.append("  for phones and other machines:")
+        paragraphs += [paragraph for way in for_others for paragraph in _addresses(way)]
+    paragraphs.append(f"  stop with Ctrl-C or {command('down', parts)}")
+    return "\n{}\n".format("\n\n".join(paragraphs))
 
 
-_ADDRESSES = (("vote at  ", "vote", ""), ("watch at ", "result", ""), ("look into", "result", "/pipeline"))
+_PAGES = (
+    ("vote at  ", "vote", ""),
+    ("watch at ", "result", ""),
+    ("look into", "result", "/pipeline"),
+    ("graphs at", "prometheus", ""),
+)
+
+
+def _addresses(urls: Mapping[str, str]) -> list[str]:
+    """One paragraph with the pages that are among these, or none."""
+    lines = [f"    {what} {urls[part].rstrip('/')}{path}" for what, part, path in _PAGES if part in urls]
+    return ["\n".join(lines)] if lines else []
 
 
 async def _not_ready(checks: Mapping[str, Check]) -> dict[str, str]:

@@ -22,18 +22,19 @@ OLDEST = (6, 2)
 FIRST_WITH_FOLDER = (7, 0)
 
 # "123:M 22 Nov 2026 16:09:12.345 * text": the log has its own time.
-_HEAD = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [.*#-] ")
+_HEAD = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ (?P<level>[.*#-]) ")
 _VERSION = re.compile(r"^(?:Redis|Valkey) version=([\d.]+),.*")
+_READY = re.compile(r"^(?:The server is now ready to accept connections at|Ready to accept connections unix) .*")
+# Of notices (*) we show what somebody may have to know, of warnings (#) all but what is none.
+_NOTICES = ("version=", "eady to accept connections", "fsync is taking too long", "Truncating", "can't be", "failed")
 _CHATTER = (
     "oO0Oo",
     "Configuration loaded",
-    "monotonic clock",
     "Server initialized",
-    "Running mode=",
     "overcommit",
     "signal-handler",
-    "Removing the unix socket",
-    "Calling fsync()",
+    "User requested shutdown",
+    "bye bye",
 )
 
 
@@ -115,6 +116,10 @@ def _prepare(data: Path, sockets: Path) -> list[str]:
 
 
 def _tidy(line: str) -> str | None:
-    if any(chatter in line for chatter in _CHATTER):
+    head = _HEAD.match(line)
+    text = line[head.end() :] if head else line
+    if any(chatter in text for chatter in _CHATTER):
         return None
-    return _VERSION.sub(r"starting Redis \1", _HEAD.sub("", line))
+    if head and head["level"] != "#" and not any(notice in text for notice in _NOTICES):
+        return None
+    return _READY.sub("ready", _VERSION.sub(r"starting Redis \1", text))

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import httpx
 
@@ -18,11 +19,28 @@ VOTES = 3000
 AT_ONCE = 20
 PLAIN_STEP = 500
 
+# What to do about an error of the service, by its code.
+ADVICE = {
+    "code_needed": " (make seed has none: start vote with VOTER_CODES=off to seed it)",
+    "too_many_votes": " (start vote with LIMIT_PER_ADDRESS=0 to seed it from another machine)",
+    "unknown_option": " (make seed votes for a and b)",
+}
+
+
+class Answer(NamedTuple):
+    """What became of a vote; `why` is for people."""
+
+    status: int
+    why: str = ""
+
+
+ACCEPTED = Answer(303)
+
 
 def wanted(environ: Mapping[str, str]) -> int:
     """How many votes VOTES asks for; raises LocalError."""
     text = environ.get("VOTES", "").strip() or str(VOTES)
-    if text.isascii() and text.isdecimal() and int(text) > 0:
+    if text.isascii() and text.isdecimal() and len(text) < 10 and int(text) > 0:
         return int(text)
     raise LocalError(f"VOTES={text} is not a number of votes: give a whole number from 1 on, e.g. VOTES={VOTES}")
 
@@ -34,7 +52,7 @@ async def seed(vote_url: str, votes: int = VOTES) -> bool:
     # Made once, because it takes a tenth of a second.
     certificates = httpx.create_ssl_context()
     options = iter(["a"] * (votes - votes // 3) + ["b"] * (votes // 3))
-    answers: Counter[int] = Counter()
+    answers: Counter[Answer] = Counter()
     began = time.monotonic()
     # One client each: a client keeps its connection, and also its cookies, which would make all its votes one voter's.
     async with asyncio.TaskGroup() as tasks:
@@ -43,11 +61,13 @@ async def seed(vote_url: str, votes: int = VOTES) -> bool:
             tasks.create_task(_cast(client, options, answers))
         tasks.create_task(_show_progress(answers, votes))
     seconds = time.monotonic() - began
-    refused = votes - answers[303]
-    print(f"{answers[303]:,} votes accepted, {refused:,} refused, in {seconds:.1f} s ({votes / seconds:,.0f} votes/s)")
-    for status, count in sorted(answers.items()):
-        if status != 303:
-            print(f"  {count:,} times {status or 'no answer'}")
+    refused = votes - answers[ACCEPTED]
+    print(
+        f"{votes - refused:,} votes accepted, {refused:,} refused, in {seconds:.1f} s ({votes / seconds:,.0f} votes/s)"
+    )
+    for answer, count in sorted(answers.items()):
+        if answer != ACCEPTED:
+            print(f"  {count:,} times {answer.status or 'no answer'}{answer.why}")
     return refused == 0
 
 
@@ -65,18 +85,30 @@ def main(environ: Mapping[str, str]) -> int:
         return 130
 
 
-async def _cast(client: httpx.AsyncClient, options: Iterator[str], answers: Counter[int]) -> None:
+async def _cast(client: httpx.AsyncClient, options: Iterator[str], answers: Counter[Answer]) -> None:
     async with client:
         for option in options:
-            try:
-                answer = await client.post("/", data={"vote": option})
-                answers[answer.status_code] += 1
-            except httpx.HTTPError:
-                answers[0] += 1
+            answers[await _answer(client, option)] += 1
             client.cookies.clear()
 
 
-async def _show_progress(answers: Counter[int], votes: int) -> None:
+async def _answer(client: httpx.AsyncClient, option: str) -> Answer:
+    try:
+        # as a form, like a browser; only what is wrong is asked for as JSON
+        answer = await client.post("/", data={"vote": option}, headers={"Accept": "application/json"})
+    except httpx.HTTPError as error:
+        return Answer(0, f" from {client.base_url}: {str(error) or type(error).__name__}")
+    if answer.status_code == ACCEPTED.status:
+        return ACCEPTED
+    try:
+        said = answer.json()["error"]
+        code, message = str(said["code"]), str(said["message"])
+    except (ValueError, TypeError, KeyError):
+        return Answer(answer.status_code, f" from {client.base_url}: that is not the ballot")
+    return Answer(answer.status_code, f": {message}{ADVICE.get(code, '')}")
+
+
+async def _show_progress(answers: Counter[Answer], votes: int) -> None:
     on_terminal, told = sys.stdout.isatty(), 0
     while (done := answers.total()) < votes:
         if on_terminal:

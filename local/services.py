@@ -4,42 +4,65 @@ import re
 import sys
 from collections.abc import Collection, Mapping
 from functools import partial
+from itertools import combinations
 
 from common.settings import Settings
+from common.unread import unread
 from local.environment import PROJECT, environment, is_set
-from local.errors import LocalError
-from local.ports import check_port, free_port, port_problem
+from local.parts import is_whole
+from local.ports import free_port, port_advice, port_problem
 from local.programs import Program
+from local.prometheus import has_prometheus
 
 # Whom people talk to; the worker's port is for machines of ours.
 WITH_TLS = ("vote", "result")
+# Who listens on one of these is reached by every address of this machine.
+EVERY_ADDRESS = ("0.0.0.0", "::")
 
 # A service's own time at the head of a line, in colour or not: the log has one already.
 _OWN_TIME = re.compile(r"^(\x1b\[\d+m)?\d\d:\d\d:\d\d(\x1b\[0m)? ")
 
 
-def choose_ports(settings: Settings, parts: Collection[str]) -> dict[str, int]:
-    """The port of each service; raises LocalError if one of these parts can't have its port."""
+def port_problems(settings: Settings, parts: Collection[str], address: str) -> list[str]:
+    """Why these parts can't have their ports at this address, as far as they are not free to take others."""
+    ports = {f"{service.upper()}_PORT": port for service, port in _wanted_ports(settings, parts).items()}
+    if settings.observe and is_whole(parts) and has_prometheus():
+        ports["PROMETHEUS_PORT"] = settings.prometheus_port
+    equal = [
+        f"{one} and {other} are both {ports[one]}: set one of them to another port"
+        for one, other in combinations(ports, 2)
+        if ports[one] == ports[other]
+    ]
+    taken = (port_advice(address, port, setting=setting) for setting, port in ports.items())
+    return equal or [advice for advice in taken if advice]
+
+
+def choose_ports(settings: Settings, parts: Collection[str], address: str) -> dict[str, int]:
+    """The port of each service. Nobody types the worker's, so a second copy takes any."""
     ports = {"vote": settings.vote_port, "result": settings.result_port, "worker": settings.worker_port}
-    if {"vote", "result"} <= set(parts) and settings.vote_port == settings.result_port:
-        raise LocalError(f"VOTE_PORT and RESULT_PORT are both {settings.vote_port}: set one of them to another port")
-    # Nobody types the worker's port, so a second copy takes any.
-    may_move = not is_set("WORKER_PORT")
-    for service, port in ports.items():
-        if service in parts and not (service == "worker" and may_move):
-            check_port(settings.host, port, setting=f"{service.upper()}_PORT")
-    if "worker" in parts and may_move:
+    if "worker" in parts and not is_set("WORKER_PORT"):
         taken = settings.worker_port in (settings.vote_port, settings.result_port)
-        if taken or port_problem(settings.host, settings.worker_port):
-            ports["worker"] = free_port(settings.host)
+        if taken or port_problem(address, settings.worker_port):
+            ports["worker"] = free_port(address)
+            print(
+                f"port {settings.worker_port} is taken: the worker's health and metrics are on port {ports['worker']}",
+                flush=True,
+            )
     return ports
 
 
-def service_url(settings: Settings, service: str, port: int) -> str:
-    """The address as people type it."""
-    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::") else settings.host
+def _wanted_ports(settings: Settings, parts: Collection[str]) -> dict[str, int]:
+    ports = {"vote": settings.vote_port, "result": settings.result_port}
+    if is_set("WORKER_PORT"):
+        ports["worker"] = settings.worker_port
+    return {service: port for service, port in ports.items() if service in parts}
+
+
+def service_url(settings: Settings, service: str, port: int, *, host: str = "") -> str:
+    """The address as people type it, on this machine or by another name or address of it."""
+    host = host or ("localhost" if settings.host in ("127.0.0.1", *EVERY_ADDRESS) else settings.host)
     scheme = "https" if settings.tls and service in WITH_TLS else "http"
-    return f"{scheme}://{host}:{port}"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def service_program(name: str, settings: Settings, ports: Mapping[str, int], urls: Mapping[str, str]) -> Program:
@@ -52,10 +75,12 @@ def service_program(name: str, settings: Settings, ports: Mapping[str, int], url
         "PYTHONUNBUFFERED": "1",
     }
     defaults = {"LOG_FORMAT": "colour" if in_colour() else "console"}
+    # What nobody reads was told once, by us, before the start.
+    inherited = {variable: value for variable, value in environment().items() if variable not in unread()}
     return Program(
         name=name,
         argv=(sys.executable, "-m", name),
-        environ={**defaults, **environment(), **own},
+        environ={**defaults, **inherited, **own},
         folder=PROJECT,
         tidy=partial(_OWN_TIME.sub, r""),
     )

@@ -23,13 +23,14 @@ OWN_NAME = "tallyho"
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run; facts and checks by the programs' names."""
+    """What to run; facts and checks by the programs' names. `for_others`: the pages, as other machines reach them."""
 
     servers: Sequence[Program]
     services: Sequence[Program]
     data: Path
     facts: Mapping[str, Part]
     checks: Mapping[str, Check]
+    for_others: Sequence[Mapping[str, str]] = ()
 
 
 async def supervise(plan: Plan, *, locks: Sequence[int], log: Log) -> None:
@@ -133,7 +134,7 @@ class _Supervisor:
             await process.prepared.wait()
         await wait_until_ready(self._plan.checks, on_delay=partial(self._log.line, OWN_NAME))
         urls = {name: part.url for name, part in self._plan.facts.items()}
-        self._log.plain(welcome(urls, urls, seconds=time.monotonic() - self._began))
+        self._log.plain(welcome(urls, urls, self._plan.for_others, seconds=time.monotonic() - self._began))
 
     async def _stop_all(self) -> None:
         began = time.monotonic()

@@ -18,6 +18,8 @@ from common.overview import Overview
 from common.vote_queue import QueueUnavailable
 
 ANSWER_SECONDS = 1.5  # a server that takes longer counts as gone, so that the page goes on telling
+# So much later than the last look, the connection is let go: before the server ends it, which its log calls FATAL.
+LET_GO_SECONDS = 5.0
 
 # a worker asks for the lock again and again without waiting for it, so only its name shows one that stands by
 READ = """
@@ -60,14 +62,18 @@ class Workers:
 
 
 class WorkersInDatabase:
-    """Reads who counts, on a connection that the server itself ends when nobody has looked for a while."""
+    """Reads who counts, on a connection that is let go when nobody has looked for a while."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._connection: Connection | None = None
+        self._let_go: asyncio.TimerHandle | None = None
 
     async def read(self) -> Workers:
         """Who counts and who stands by; raises NotSeen."""
+        if self._let_go is not None:
+            self._let_go.cancel()
+        self._let_go = asyncio.get_running_loop().call_later(ANSWER_SECONDS + LET_GO_SECONDS, self.close)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 rows = await (await self._connected()).fetch(READ, WORKER, COUNTING_LOCK)
@@ -82,6 +88,8 @@ class WorkersInDatabase:
 
     def close(self) -> None:
         """Let go of the connection, at once."""
+        if self._let_go is not None:
+            self._let_go.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
@@ -92,7 +100,7 @@ class WorkersInDatabase:
                 self._url,
                 timeout=ANSWER_SECONDS,
                 command_timeout=ANSWER_SECONDS,
-                server_settings={"application_name": "tallyho-pipeline", "idle_session_timeout": "10s"},
+                server_settings={"application_name": "tallyho-pipeline", "idle_session_timeout": "20s"},
             )
         return self._connection
 

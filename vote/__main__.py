@@ -3,13 +3,12 @@
 import structlog
 
 from common.counting import DELAYED_SECONDS
-from common.door_settings import DEVELOPMENT_KEY
-from common.lifecycle import CannotStart, run, serve
+from common.lifecycle import run, serve
 from common.ops import Health
 from common.overview import Overview
 from common.queue_watch import QueueWatch
 from common.roll import Roll
-from common.settings import Settings
+from common.settings import DEVELOPMENT_KEY, Settings
 from common.vote_queue import VoteQueue
 from vote.app import create_app
 from vote.door import Door
@@ -22,7 +21,7 @@ log = structlog.get_logger()
 
 async def main(settings: Settings) -> None:
     """Open the queue, hand it over, and serve until a signal comes."""
-    check_key(settings)
+    warn_of_development_key(settings)
     async with VoteQueue.open(settings.redis_address) as queue, Roll.open(settings.redis_address) as roll:
         pusher, watch, poll = VotePusher(queue), QueueWatch(queue), Poll(settings.ballot)
         health = Health({"redis": queue.ping})
@@ -39,16 +38,12 @@ def counting_is_delayed(overview: Overview | None) -> bool:
     return age is not None and age > DELAYED_SECONDS
 
 
-def check_key(settings: Settings) -> None:
-    """Warn of the development key, which everybody can read in the code; in production, raise CannotStart."""
-    if settings.secret_key != DEVELOPMENT_KEY:
-        return
-    if settings.tallyho_env == "production":
-        raise CannotStart(
-            "SECRET_KEY is the development key, which everybody knows: whoever has it can vote as anybody. "
-            "Set SECRET_KEY or SECRET_KEY_FILE to a secret of your own, for example of: openssl rand -hex 32"
+def warn_of_development_key(settings: Settings) -> None:
+    """Settings for production refuse this key; in development, everybody can read it in the code."""
+    if settings.secret_key == DEVELOPMENT_KEY:
+        log.warning(
+            "development_key_in_use", advice="set a SECRET_KEY of your own: whoever knows it can vote as anybody"
         )
-    log.warning("development_key_in_use", advice="set a SECRET_KEY of your own: whoever knows it can vote as anybody")
 
 
 if __name__ == "__main__":

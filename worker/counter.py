@@ -18,7 +18,7 @@ from prometheus_client import Gauge
 from common.counting import COUNTING_LOCK, worker_name
 from common.reachable import Reachable
 from common.vote_queue import QueueUnavailable, VoteQueue
-from worker.count import count_batch
+from worker.count import VOTES_RECORDED, count_batch
 from worker.head import Head
 from worker.schema import SCHEMA as SCHEMA
 from worker.schema import NoTables, apply_schema
@@ -119,22 +119,28 @@ async def _count_while_connected(connection: Connection, queue: VoteQueue, batch
 
 
 class _Progress:
-    """One log line a second at most, however many batches there are."""
+    """One log line a second at most, however many batches there are; of votes only, for a message may be none."""
 
     def __init__(self) -> None:
-        self._votes = self._batches = 0
+        self._batches = 0
+        self._reported = _recorded_so_far()
         self._reported_at = -REPORT_SECONDS
 
-    def add(self, votes: int) -> None:
-        self._votes += votes
-        self._batches += 1
+    def add(self, messages: int) -> None:
+        self._batches += messages > 0
 
     def report(self) -> None:
         now = time.monotonic()
-        if self._votes and now - self._reported_at >= REPORT_SECONDS:
-            log.info("votes_recorded", votes=self._votes, batches=self._batches)
-            self._votes = self._batches = 0
-            self._reported_at = now
+        if self._batches and now - self._reported_at >= REPORT_SECONDS:
+            recorded = _recorded_so_far()
+            if votes := recorded - self._reported:
+                log.info("votes_recorded", votes=votes, batches=self._batches)
+                self._reported_at = now
+            self._batches, self._reported = 0, recorded
+
+
+def _recorded_so_far() -> int:
+    return int(next(iter(VOTES_RECORDED.collect())).samples[0].value)
 
 
 async def _wait_for_lock(connection: Connection, status: Status) -> None:

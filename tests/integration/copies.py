@@ -49,8 +49,11 @@ class Up:
         return process.returncode, output
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        return self._start_program(sys.executable, *arguments)
+
+    def _start_program(self, *command: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=self.project,
             env=self.environ,
             stdin=subprocess.PIPE,

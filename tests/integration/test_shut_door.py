@@ -80,7 +80,7 @@ def test_production_does_not_start_with_the_key_that_everybody_knows(tmp_path: P
 
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
-    assert line.startswith("vote: SECRET_KEY is the development key")
+    assert line.startswith("vote: SECRET_KEY: TALLYHO_ENV=production does not run with the development key")
     assert "openssl rand" in line
 
 

@@ -121,6 +121,27 @@ async def test_a_worker_without_redis_does_not_claim_to_count(
     assert not [line for line in lines if '"counting"' in line]
 
 
+async def test_a_message_that_was_rejected_is_no_recorded_vote(
+    queue: VoteQueue, redis_url: str, empty_database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = ""
+
+    def told(event: str) -> list[str]:
+        nonlocal log
+        log += capfd.readouterr().out
+        return [line for line in log.splitlines() if f'"{event}"' in line]
+
+    with service("worker", redis_url=redis_url, database_url=empty_database) as worker:
+        worker.until_ready()
+        for messages in ([b"nonsense"], [b"nonsense", message("v", "a"), message("w", "b")]):
+            await queue.push(messages)
+            await until_counted(queue)
+        eventually(lambda: told("votes_recorded"), within=20)
+    assert len(told("vote_rejected")) == 2
+    (line,) = told("votes_recorded")
+    assert '"votes": 2' in line
+
+
 async def until_counted(queue: VoteQueue, *, within: float = 20) -> None:
     async def empty() -> bool:
         return await queue.waiting() == 0

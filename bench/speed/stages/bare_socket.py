@@ -30,7 +30,7 @@ class Clock:
         self._ticked = asyncio.Event()
 
     async def run(self) -> None:
-        ballot = Settings().ballot
+        ballot = Settings.from_env().ballot
         await self._complete.wait()
         while True:
             now = datetime.now(UTC)

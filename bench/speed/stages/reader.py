@@ -20,7 +20,7 @@ WARM_UP = 50
 
 async def main(database_url: str, seconds: float) -> dict[str, float]:
     """From the question to PostgreSQL to the text that every viewer gets."""
-    ballot = Settings().ballot
+    ballot = Settings.from_env().ballot
     connection = await asyncpg.connect(database_url)
     try:
         for _ in range(WARM_UP):

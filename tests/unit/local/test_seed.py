@@ -1,4 +1,8 @@
-"""What the seed takes from its environment."""
+"""What the seed takes from its environment, and what it says of votes that were not accepted."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,7 +15,7 @@ def test_three_thousand_votes_are_cast_unless_another_number_is_given() -> None:
     assert wanted({"VOTES": "500"}) == 500
 
 
-@pytest.mark.parametrize("votes", ["many", "0", "-5", "1.5", "1,000", "²", "1_000"])
+@pytest.mark.parametrize("votes", ["many", "0", "-5", "1.5", "1,000", "²", "1_000", "9" * 5000])
 def test_what_is_no_number_of_votes_is_told_with_an_example(votes: str) -> None:
     with pytest.raises(LocalError, match=r"is not a number of votes: .*, e\.g\. VOTES=3000$"):
         wanted({"VOTES": votes})
@@ -27,3 +31,55 @@ def test_by_itself_the_seed_needs_the_ballots_address(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == (
         "VOTE_URL is not set: give the ballot's address, e.g. VOTE_URL=http://vote:5000\n"
     )
+
+
+REFUSED = (403, '{"error": {"code": "code_needed", "message": "Only who has a code may vote."}}')
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            *REFUSED,
+            "403: Only who has a code may vote. (make seed has none: start vote with VOTER_CODES=off to seed it)",
+        ),
+        (503, '{"error": {"code": "not_recorded", "message": "Please vote again."}}', "503: Please vote again."),
+        (404, "<html>", "404 from {url}: that is not the ballot"),
+        (200, "[]", "200 from {url}: that is not the ballot"),
+        (502, '{"error": "down"}', "502 from {url}: that is not the ballot"),
+    ],
+)
+async def test_refusals_are_told_in_the_services_own_words_and_with_what_to_do(
+    capsys: pytest.CaptureFixture[str], status: int, body: str, told: str
+) -> None:
+    """A number alone, such as 403, says nothing."""
+    async with _answering(status, body) as url:
+        assert not await seed(url, 3)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("0 votes accepted, 3 refused, in ")
+    assert lines[-1] == f"  3 times {told.format(url=url)}"
+
+
+async def test_where_nobody_answers_the_address_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    async with _answering(303, "") as url:
+        pass
+    assert not await seed(url, 2)
+
+    assert f"  2 times no answer from {url}: " in capsys.readouterr().out
+
+
+@asynccontextmanager
+async def _answering(status: int, body: str) -> AsyncIterator[str]:
+    """A server that answers every request like this."""
+    answer = f"HTTP/1.1 {status} x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"vote=")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(respond, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
