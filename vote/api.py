@@ -36,9 +36,9 @@ def add_api(app: Quart, station: PollingStation, door: Door) -> None:
         g.voter = handed.voter if handed else station.voter(request.cookies)
         if handed:
             raise handed.error
-        door.count(g.voter, request.remote_addr)
+        door.count_address(request.remote_addr)
         paper = paper_of_json(await read_body(request, JSON))
-        g.voter = await door.admit(g.voter, paper.code)
+        g.voter = await door.admit(g.voter, paper.code, address=request.remote_addr)
         receipt = await station.cast(g.voter, paper.option)
         g.voter = receipt.voter
         return jsonify(vote=receipt.option, label=receipt.label, cast_at=rfc3339(receipt.cast_at)), 202

@@ -10,17 +10,10 @@ from prometheus_client import Counter
 from common import traces
 from common.ballot import Ballot
 from common.message import Vote, encode
-from common.vote_queue import QueueFull, QueueUnavailable
+from common.vote_queue import QueueUnavailable
 from common.web import Refused
-from vote.door import NOT_RECORDED
+from vote.door import not_accepted
 from vote.voter import Voter, VoterCookies, new_voter
-
-QUEUE_FULL = (
-    503,
-    "queue_full",
-    "Your vote was not recorded: there is no room for more votes until some are counted.",
-    "Please vote again in a minute.",
-)
 
 VOTES_CAST = Counter("votes_cast", "Accepted votes.", ["option"])
 
@@ -64,6 +57,6 @@ class PollingStation:
             with traces.pushing() as traceparent:
                 await self._pusher.push(encode(Vote(voter.id, option, cast_at, traceparent)))
         except QueueUnavailable as error:
-            raise Refused(*(QUEUE_FULL if isinstance(error, QueueFull) else NOT_RECORDED)) from error
+            raise not_accepted(error) from error
         VOTES_CAST.labels(option).inc()
         return Receipt(Voter(voter.id, option), option, label, cast_at)

@@ -73,11 +73,13 @@ class ExpressLane:
                 return False
             voter = self._station.voter(cookies_of(exchange.headers))
             try:
-                self._door.count(voter, client[0] if (client := scope.get("client")) else None)
+                self._door.count_address(client[0] if (client := scope.get("client")) else None)
                 body = await read_all(exchange.receive)
                 if body is None:
                     return True
-                receipt = await self._station.cast(voter, way.read(body).option)
+                option = way.read(body).option
+                self._door.count_voter(voter)
+                receipt = await self._station.cast(voter, option)
             except Exception as error:  # the vote is counted at the door: if begun anew, it would be counted twice
                 hand_over(scope, Handover(voter, error))
                 return False

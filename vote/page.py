@@ -106,9 +106,9 @@ def add_page(app: Quart, station: PollingStation, door: Door, pages: BallotPages
         try:
             if handed:
                 raise handed.error
-            door.count(g.voter, request.remote_addr)
+            door.count_address(request.remote_addr)
             paper = paper_of_form(await read_body(request, FORM))
-            g.voter = await door.admit(g.voter, paper.code)
+            g.voter = await door.admit(g.voter, paper.code, address=request.remote_addr)
             receipt = await station.cast(g.voter, paper.option)
         except (Refused, HTTPException) as error:
             refused = as_refused(error)

@@ -11,7 +11,7 @@ from common.settings import Settings
 from common.web import Refused
 from tests.fakes import FakeVoteQueue
 from vote.app import create_app
-from vote.limits import WINDOW_SECONDS, Limit, source_of
+from vote.limits import WINDOW_SECONDS, Limit, Source, source_of
 
 PEER: dict[str, Any] = {"client": ("198.51.100.7", 50000)}
 NEIGHBOUR: dict[str, Any] = {"client": ("198.51.100.8", 50000)}
@@ -91,18 +91,46 @@ def test_a_flood_of_strangers_takes_no_more_memory_than_it_may(clock: Clock, mon
 @pytest.mark.parametrize(
     ("address", "source"),
     [
-        ("198.51.100.7", "198.51.100.7"),
-        ("::ffff:198.51.100.7", "198.51.100.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("198.51.100.7", Source("198.51.100.7")),
+        ("2001:db8:1:2:3:4:5:6", Source("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("2001:db8:1:2:ffff::1", Source("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("fe80::1%eth0", Source("fe80::/64", "fe80::/48")),
         ("127.0.0.1", None),
         ("::1", None),
+        ("::ffff:127.0.0.1", None),
         ("<local>", None),
         (None, None),
     ],
 )
-def test_an_address_is_counted_for_whom_it_belongs_to(address: str | None, source: str | None) -> None:
+def test_an_address_is_counted_for_whom_it_belongs_to(address: str | None, source: Source | None) -> None:
     assert source_of(address) == source
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:198.51.100.7",
+        "2002:c633:6407::1",  # 6to4: who has an IPv4 address has 2^80 of these
+        "2002:c633:6407:ffff::1",
+        "2001:0:4136:e378:8000:63bf:39cc:9bf8",  # Teredo: the last 32 bits, inverted
+        "64:ff9b::198.51.100.7",  # NAT64: everybody's IPv4 is in this network of 96 bits
+        "::ffff:0:198.51.100.7",  # SIIT
+    ],
+)
+def test_an_ipv4_address_in_disguise_is_counted_for_the_same(address: str) -> None:
+    assert source_of(address) == Source("198.51.100.7")
+
+
+def test_a_disguise_makes_nobody_this_machine_itself() -> None:
+    """Loopback is not limited; a packet that says so from outside is a lie, or a fault."""
+    for address in ("2002:7f00:1::1", "64:ff9b::127.0.0.1", "::ffff:0:127.0.0.1"):
+        assert source_of(address) == Source("127.0.0.1")
+
+
+def test_addresses_of_a_translator_of_its_own_are_counted_one_by_one() -> None:
+    """Where the IPv4 address is in them only its operator knows, and nobody may choose one."""
+    assert source_of("64:ff9b:1::1") == Source("64:ff9b:1::1")
+    assert source_of("64:ff9b:1::2") == Source("64:ff9b:1::2")
 
 
 @pytest.mark.parametrize("path", ["/", "/api/votes"])
@@ -119,6 +147,21 @@ async def test_a_voter_who_votes_too_often_is_refused_and_nobody_else(queue: Fak
     assert len(queue.messages) == 4
 
 
+@pytest.mark.parametrize("path", ["/", "/api/votes"])
+async def test_an_address_is_counted_before_anything_is_read_and_a_voter_after(queue: FakeVoteQueue, path: str) -> None:
+    browser, flood = limited(queue, per_voter=1).test_client(), limited(queue, per_address=1).test_client()
+    content_type = {"Content-Type": "application/json" if path != "/" else "application/x-www-form-urlencoded"}
+    await browser.get("/", scope_base=PEER)
+
+    async def nonsense(client: Client) -> int:
+        return (await client.post(path, data=b"nonsense", headers=content_type, scope_base=PEER)).status_code
+
+    assert [await nonsense(browser) for _ in range(3)] == [400] * 3
+    assert await cast(browser, PEER, path) in (202, 303)
+    assert await cast(browser, PEER, path) == 429
+    assert [await nonsense(flood) for _ in range(3)] == [400, 429, 429]
+
+
 async def test_an_address_that_sends_too_many_is_refused_whoever_votes_and_no_other(queue: FakeVoteQueue) -> None:
     app = limited(queue, per_address=3)
 
@@ -126,6 +169,27 @@ async def test_an_address_that_sends_too_many_is_refused_whoever_votes_and_no_ot
 
     assert answers == [202, 202, 202, 429, 429]
     assert await cast(app.test_client(), NEIGHBOUR) == 202
+
+
+async def test_a_network_of_48_bits_has_a_limit_however_many_networks_of_64_bits_it_has(queue: FakeVoteQueue) -> None:
+    app = limited(queue, per_address=2)
+
+    async def votes_from(household: int, network: str = "2001:db8:1") -> int:
+        peer = {"client": (f"{network}:{household:x}::1", 50000)}
+        return await cast(app.test_client(use_cookies=False), peer)
+
+    assert [await votes_from(household) for household in range(25)] == [202] * 20 + [429] * 5
+    assert await votes_from(0, "2001:db8:2") == 202
+
+
+async def test_one_household_does_not_use_up_what_its_network_has(queue: FakeVoteQueue) -> None:
+    app = limited(queue, per_address=2)
+    flood, neighbour = ({"client": (f"2001:db8:1:{household}::1", 50000)} for household in (1, 2))
+
+    answers = [await cast(app.test_client(use_cookies=False), flood) for _ in range(50)]
+
+    assert answers == [202] * 2 + [429] * 48
+    assert await cast(app.test_client(use_cookies=False), neighbour) == 202
 
 
 async def test_this_machine_itself_is_not_limited(queue: FakeVoteQueue) -> None:
