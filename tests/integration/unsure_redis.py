@@ -4,12 +4,20 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from common.tasks import end
 
 Mishap = Literal["", "push lost", "answer lost", "held", "loading"]
+
+
+@dataclass
+class _Redis:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    answering: "asyncio.Task[None]"
 
 
 class UnsureRedis:
@@ -31,13 +39,13 @@ class UnsureRedis:
         self._serving[task] = writer
         with suppress(OSError):
             from_redis, to_redis = await asyncio.open_unix_connection(self._path)
-            answering = asyncio.create_task(_pump(from_redis, writer))
+            redis = _Redis(from_redis, to_redis, asyncio.create_task(_pump(from_redis, writer)))
             try:
                 while chunk := await reader.read(65536):
-                    if not await self._pass_on(chunk, to_redis, from_redis, answering, writer):
+                    if not await self._pass_on(chunk, redis, writer):
                         break
             finally:
-                await end(answering)
+                await end(redis.answering)
                 to_redis.close()
         writer.close()
         del self._serving[task]
@@ -51,14 +59,7 @@ class UnsureRedis:
         if serving:
             await asyncio.wait(serving)
 
-    async def _pass_on(
-        self,
-        chunk: bytes,
-        to_redis: asyncio.StreamWriter,
-        from_redis: asyncio.StreamReader,
-        answering: "asyncio.Task[None]",
-        writer: asyncio.StreamWriter,
-    ) -> bool:
+    async def _pass_on(self, chunk: bytes, redis: "_Redis", writer: asyncio.StreamWriter) -> bool:
         if self.mishaps and self.mishaps[0] == "loading" and b"LLEN" in chunk:
             self.mishaps.popleft()
             writer.write(b"-LOADING Redis is loading the dataset in memory\r\n" * 3)
@@ -67,20 +68,18 @@ class UnsureRedis:
         if mishap == "push lost":
             return False
         if mishap == "held":
-            await end(answering)
+            await end(redis.answering)
             self.held.set()
-            if not await from_redis.read(1):
+            if not await redis.reader.read(1):
                 self.was_ended.set()
             await self.released.wait()
         if mishap == "answer lost":
-            await end(answering)
-            to_redis.write(chunk)
-            answer = b""
-            while b"*2" not in answer:  # what EXEC did
-                answer += await from_redis.read(65536)
+            await end(redis.answering)
+        redis.writer.write(chunk)
+        await redis.writer.drain()
+        if mishap == "answer lost":
+            await redis.reader.readuntil(b"*2")  # what EXEC did
             return False
-        to_redis.write(chunk)
-        await to_redis.drain()
         return True
 
 
