@@ -4,6 +4,7 @@ A code makes a voter, the same one on every device, so that a code is one vote, 
 in Redis of hashes: who reads it, or the database, learns no code, and without the secret key can't try codes either.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -13,11 +14,13 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from common.redis_client import client
-from common.vote_queue import QueueUnavailable
+from common.redis_client import CONNECT_SECONDS, client
+from common.tasks import end
+from common.unavailable import NotPushed, QueueUnavailable
 
 ROLL = "votes:roll"
 TIMEOUT_SECONDS = 1.5  # a voter waits for the answer
+PAUSE_SECONDS = 0.05  # until a Redis that did not answer is asked again
 
 # Crockford's: no letter that looks like a digit, and no U. Twelve of them are 60 bits.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -29,7 +32,10 @@ class Roll:
     """The roll in Redis. Every method raises QueueUnavailable when Redis does not answer as it should."""
 
     def __init__(self, url: str) -> None:
-        self._redis = client(url, TIMEOUT_SECONDS)
+        self._redis = client(url, TIMEOUT_SECONDS, connect_seconds=CONNECT_SECONDS)
+        self._asked: list[tuple[str, asyncio.Future[bool]]] = []
+        self._asking: asyncio.Task[None] | None = None
+        self._problem = ""  # why it could not be asked last
 
     @classmethod
     @asynccontextmanager
@@ -39,11 +45,25 @@ class Roll:
         try:
             yield roll
         finally:
+            if roll._asking is not None:
+                await end(roll._asking)
             await roll._redis.aclose()
 
     async def has(self, voter_id: str) -> bool:
-        """Whether this voter has a code."""
-        return bool(await self._ask(self._redis.sismember(ROLL, _entry(voter_id))))
+        """Whether this voter has a code.
+
+        All who wait are asked for together, on one connection. A Redis that is away is waited for. Raises NotPushed: a
+        vote that is not let in does not get to the queue.
+        """
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked.append((_entry(voter_id), answer))
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_for_all())
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await answer
+        except TimeoutError as error:
+            raise NotPushed(self._problem or "Redis: the roll could not be asked in time") from error
 
     async def add(self, voter_ids: Sequence[str]) -> int:
         """Enter voters; returns how many are on the roll now."""
@@ -55,6 +75,31 @@ class Roll:
         count = int(await self._ask(self._redis.scard(ROLL)))
         await self._ask(self._redis.delete(ROLL))
         return count
+
+    async def _ask_for_all(self) -> None:
+        try:
+            while self._asked:
+                # who has given up meanwhile needs no answer
+                asked = [(entry, answer) for entry, answer in self._asked if not answer.done()]
+                self._asked = []
+                await self._ask_for(asked)
+        finally:
+            self._asking = None
+
+    async def _ask_for(self, asked: list[tuple[str, "asyncio.Future[bool]"]]) -> None:
+        if not asked:
+            return
+        try:
+            answers = await self._ask(self._redis.smismember(ROLL, [entry for entry, _ in asked]))
+        except QueueUnavailable as error:
+            self._problem = str(error)
+            self._asked = asked + self._asked
+            await asyncio.sleep(PAUSE_SECONDS)
+            return
+        self._problem = ""
+        for (_, answer), is_there in zip(asked, answers, strict=True):
+            if not answer.done():
+                answer.set_result(bool(is_there))
 
     async def _ask(self, answer: Any) -> Any:
         try:

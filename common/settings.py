@@ -83,7 +83,10 @@ class Settings(BaseModel):
     )
     limit_per_voter: int = Field(300, ge=0, description="votes of one voter in a minute; 0: no limit")
     limit_per_address: int = Field(
-        6000, ge=0, description="votes from one address in a minute, not counting this machine's own; 0: no limit"
+        6000,
+        ge=0,
+        description="votes from one address in a minute, not counting this machine's own; ten times as many from an "
+        "IPv6 /48; 0: no limit",
     )
     trusted_proxies: str = Field(
         "", description="addresses and networks of proxies whose headers are believed: `10.0.0.0/8,192.0.2.7`"

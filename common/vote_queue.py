@@ -8,18 +8,22 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from common.overview import LAST_REJECTED, Overview, cast_time, read_rejection
+from common.pushing import PUSH_TIMEOUT_SECONDS as PUSH_TIMEOUT_SECONDS
+from common.pushing import Pushing
 from common.queue_scripts import DROP, PEEK, REJECT, SETTLE
 from common.reachable import Reachable
-from common.redis_client import client, end_connections
+from common.redis_client import client
+from common.unavailable import NotPushed as NotPushed
+from common.unavailable import QueueFull as QueueFull
+from common.unavailable import QueueUnavailable as QueueUnavailable
 
 VOTES = "votes"
 COUNTED = "{votes}:counted"  # the braces put it in the same Redis Cluster slot as `votes`
@@ -28,17 +32,7 @@ POLL = "{votes}:poll"  # a random name for what is in the tally: made anew when 
 
 POLL_LOOK_SECONDS = 0.25  # how often a vote service looks whether that was emptied
 
-# A voter waits for this answer, and is told "not recorded" within two seconds.
-PUSH_TIMEOUT_SECONDS = 1.5
 COMMAND_TIMEOUT_SECONDS = 5.0
-
-
-class QueueUnavailable(Exception):
-    """Redis did not do what was asked. After a push: the votes are in doubt, casting them again is safe."""
-
-
-class QueueFull(QueueUnavailable):
-    """Redis has no memory left (`maxmemory`): the votes of a push are not in the queue, for certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +47,11 @@ class VoteQueue:
     """The queue in Redis. Every method raises QueueUnavailable when Redis does not answer as it should."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
         self._redis = client(url, COMMAND_TIMEOUT_SECONDS)
         # a cancelled blocking command can leave its connection dirty (redis-py #2579): it has one to itself
         self._blocking = client(url, COMMAND_TIMEOUT_SECONDS)
         self._server = Reachable("redis")
-        self._pushing: Redis | None = None
-        self._push_name = ""
-        self._unfenced: list[str] = []  # names of push connections that broke
+        self._pushing = Pushing(url, VOTES, self._server)
 
     @classmethod
     @asynccontextmanager
@@ -72,19 +63,22 @@ class VoteQueue:
         finally:
             await queue._close()
 
-    async def push(self, messages: Sequence[bytes]) -> int:
-        """Append votes in one command: all of them or none. Returns how many wait now."""
-        try:
-            async with asyncio.timeout(PUSH_TIMEOUT_SECONDS):
-                redis = self._pushing or await self._connect_for_pushing()
-                waiting = int(await cast(Any, redis.rpush(VOTES, *messages)))
-        except OutOfMemoryError as error:
-            raise QueueFull(f"Redis: {error}") from error
-        except (RedisError, OSError, TimeoutError) as error:
-            await self._drop_push_connection()
-            raise self._unavailable(error) from error
-        self._server.answers()
-        return waiting
+    async def push(self, messages: Sequence[bytes], *, within: float = PUSH_TIMEOUT_SECONDS) -> int:
+        """Append votes together: all of them or none. Returns how many wait now.
+
+        A Redis that is away is waited for. Raises NotPushed or QueueFull when the votes are not in the queue for
+        certain, and else QueueUnavailable.
+        """
+        return await self._pushing.push(messages, within)
+
+    async def until_pushable(self) -> None:
+        """Return once Redis can be pushed to, however long that takes."""
+        await self._pushing.until_open()
+
+    @property
+    def problem(self) -> str:
+        """Why Redis can't be pushed to, if so."""
+        return self._pushing.problem
 
     async def waiting(self) -> int:
         """How many accepted votes are not yet counted."""
@@ -162,23 +156,6 @@ class VoteQueue:
         """Ask Redis for a sign of life."""
         await self._ask(self._redis.ping())
 
-    async def _connect_for_pushing(self) -> Redis:
-        self._push_name = f"push-{uuid.uuid4().hex}"
-        self._pushing = client(
-            self._url, PUSH_TIMEOUT_SECONDS, client_name=self._push_name, single_connection_client=True
-        )
-        if self._unfenced:
-            await end_connections(self._pushing, self._unfenced)
-            self._unfenced.clear()
-        return self._pushing
-
-    async def _drop_push_connection(self) -> None:
-        redis, self._pushing = self._pushing, None
-        if redis is not None:
-            self._unfenced.append(self._push_name)
-            with suppress(RedisError, OSError, TimeoutError):
-                await redis.aclose()
-
     async def _ask(self, answer: Any) -> Any:
         try:
             answered = await answer
@@ -195,6 +172,6 @@ class VoteQueue:
         return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
-        await self._drop_push_connection()
+        await self._pushing.close()
         for redis in (self._redis, self._blocking):
             await redis.aclose()

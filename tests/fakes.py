@@ -5,11 +5,14 @@ import json
 from collections.abc import Sequence
 
 from common.overview import LAST_REJECTED, Overview, Rejection, cast_time
-from common.vote_queue import Peek, QueueUnavailable
+from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, Peek, QueueUnavailable
 
 
 class FakeVoteQueue:
-    """The vote queue in memory; `failing`: Redis is gone; `losing_answers`: it goes after it took a push."""
+    """The vote queue in memory; `failing`: Redis is gone; `losing_answers`: it goes after it took a push.
+
+    `pushable`, cleared: Redis is away, and is waited for.
+    """
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -19,10 +22,18 @@ class FakeVoteQueue:
         self.pushes: list[int] = []
         self.failing = False
         self.losing_answers = False
+        self.problem = ""
         self.arrived = asyncio.Event()
+        self.pushable = asyncio.Event()
+        self.pushable.set()
 
-    async def push(self, messages: Sequence[bytes]) -> int:
-        await self._answer()
+    async def until_pushable(self) -> None:
+        await self.pushable.wait()
+
+    async def push(self, messages: Sequence[bytes], *, within: float = PUSH_TIMEOUT_SECONDS) -> int:
+        await asyncio.sleep(0)
+        if self.failing:
+            raise NotPushed("Redis: told to fail")
         self.messages += messages
         self.pushes.append(len(messages))
         self.arrived.set()

@@ -10,18 +10,11 @@ from prometheus_client import Counter
 from common import traces
 from common.ballot import Ballot
 from common.message import Vote, encode
-from common.vote_queue import QueueFull, QueueUnavailable
+from common.vote_queue import QueueUnavailable
 from common.web import Refused
 from vote.body import Paper
-from vote.door import NOT_RECORDED, Door
+from vote.door import Door, not_accepted
 from vote.voter import Voter
-
-QUEUE_FULL = (
-    503,
-    "queue_full",
-    "Your vote was not recorded: there is no room for more votes until some are counted.",
-    "Please vote again in a minute.",
-)
 
 VOTES_CAST = Counter("votes_cast", "Accepted votes.", ["option"])
 
@@ -76,7 +69,7 @@ class PollingStation:
         try:
             self._door.count_address(sender.address)
             paper = await read()
-            voter = await self._door.admit(voter, paper.code)
+            voter = await self._door.admit(voter, paper.code, address=sender.address)
             number = paper.number or voter.next_number
             voter = voter.with_ballot(number)
             receipt = await self._cast(voter, paper.option, number, sender)
@@ -96,6 +89,6 @@ class PollingStation:
                 message = encode(Vote(voter.id, option, cast_at, traceparent, voter.series, number))
                 await self._pusher.push(message, is_wanted=sender.is_there)
         except QueueUnavailable as error:
-            raise Refused(*(QUEUE_FULL if isinstance(error, QueueFull) else NOT_RECORDED)) from error
+            raise not_accepted(error) from error
         VOTES_CAST.labels(option).inc()
         return Receipt(option, label, cast_at)

@@ -1,4 +1,4 @@
-"""Rate limits: how many votes a voter, and an address, may send in a minute.
+"""Rate limits: how many votes a voter, an address, and a network, may send in a minute.
 
 Counted in memory, because a vote that waited for a second answer of Redis would be a slower vote; `vote/exchange.py`
 adds up what several vote services have counted, behind the voters' backs. Who came in the last minute is forgotten
@@ -7,8 +7,9 @@ with it.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from prometheus_client import Counter
 
@@ -17,11 +18,17 @@ from common.web import Refused
 WINDOW_SECONDS = 60
 MOST_COUNTED = 100_000  # of each kind: beyond it, whoever is new in this minute is not counted
 
+# Prefixes under which translators put IPv4 addresses (RFC 6052, RFC 7915 and RFC 8215).
+NAT64, SIIT, LOCAL_NAT64 = map(IPv6Network, ("64:ff9b::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48"))
+
 VOTES_LIMITED = Counter("votes_limited", "Votes refused because too many came in a minute.", ["per"])
 
 
 class Limit:
-    """Counts the votes of each voter, or from each address, in the present minute."""
+    """Counts the votes of each voter, or from each address, in the present minute.
+
+    `per` is what is counted for: "voter", "address", "network" (of addresses), or "code" (wrong ones of an address).
+    """
 
     def __init__(self, per: str, most: int, *, now: Callable[[], float] = time.time) -> None:
         self.per = per
@@ -42,23 +49,26 @@ class Limit:
         if count > 1 or len(self._own) < MOST_COUNTED:
             self._own[who] = count
         if count + self._others.get(who, 0) > self.most:
-            VOTES_LIMITED.labels(self.per).inc()
-            raise too_many(self.per, seconds=self._seconds_left())
+            raise self._refusal()
+
+    def check(self, who: str) -> None:
+        """Raise Refused when one more would be one too many, counting nothing."""
+        self._turn()
+        if self.most and self._own.get(who, 0) + self._others.get(who, 0) >= self.most:
+            raise self._refusal()
 
     def news(self) -> dict[str, int]:
-        """What was counted since the last news, of those who have come often enough to matter to other services."""
+        """The counts that have changed since they were told, where they are high enough to matter to other services."""
         self._turn()
         matters = max(self.most // 10, 1)
-        news = {who: count - self._told.get(who, 0) for who, count in self._own.items() if count >= matters}
-        return {who: count for who, count in news.items() if count}
+        return {who: count for who, count in self._own.items() if count >= matters and count != self._told.get(who)}
 
-    def learn(self, window: int, news: Mapping[str, int], totals: Mapping[str, int]) -> None:
-        """Take in what all services together have counted, after our news were added."""
+    def learn(self, window: int, told: Mapping[str, int], others: Mapping[str, int]) -> None:
+        """Take in what the other services have counted; `told` are our counts that they know now."""
         if window != self.window:
             return
-        for who, count in news.items():
-            self._told[who] = self._told.get(who, 0) + count
-        self._others |= {who: total - self._told.get(who, 0) for who, total in totals.items()}
+        self._told |= told
+        self._others |= others
 
     def _turn(self) -> None:
         window = int(self._now() // WINDOW_SECONDS)
@@ -66,28 +76,39 @@ class Limit:
             self.window = window
             self._own, self._told, self._others = {}, {}, {}
 
-    def _seconds_left(self) -> int:
-        return WINDOW_SECONDS - int(self._now() % WINDOW_SECONDS)
+    def _refusal(self) -> Refused:
+        VOTES_LIMITED.labels(self.per).inc()
+        return too_many(self.per, seconds=WINDOW_SECONDS - int(self._now() % WINDOW_SECONDS))
 
 
 def too_many(per: str, *, seconds: int) -> Refused:
     """The answer to one vote too many."""
+    what = "wrong codes" if per == "code" else "votes"
     source = "this browser" if per == "voter" else "your network"
     return Refused(
         429,
         "too_many_votes",
-        f"Too many votes came from {source} in a minute.",
+        f"Too many {what} came from {source} in a minute.",
         f"Please vote again in {seconds} seconds." if seconds > 1 else "Please vote again in a second.",
         retry_after=seconds,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whom an address is counted for: a household, and the network that it is one of, if there is one to tell."""
+
+    address: str
+    network: str | None = None
+
+
 @lru_cache(10_000)
-def source_of(address: str | None) -> str | None:
+def source_of(address: str | None) -> Source | None:
     """Whom an address is counted for; None for this machine itself.
 
     This machine is its owner, who puts load on it, or a proxy that nobody named: to limit either would be to shut out
-    everybody at once. An IPv6 network of 64 bits is one household, which has 2^64 addresses to choose from.
+    everybody at once. An IPv6 network of 64 bits is one household, which has 2^64 addresses to choose from; but who is
+    given 48 bits has 65,536 such networks.
     """
     try:
         ip = ip_address((address or "").partition("%")[0])
@@ -96,4 +117,23 @@ def source_of(address: str | None) -> str | None:
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_loopback:
         return None
-    return f"{IPv6Address(int(ip) >> 64 << 64)}/64" if isinstance(ip, IPv6Address) else str(ip)
+    if isinstance(ip, IPv4Address):
+        return Source(str(ip))
+    if translated := _translated(ip):
+        return Source(translated)
+    return Source(_network(ip, 64), _network(ip, 48))
+
+
+def _translated(ip: IPv6Address) -> str | None:
+    """Whom an IPv6 address is counted for that is an IPv4 address in disguise; their networks are everybody's."""
+    if inside := ip.sixtofour or (ip.teredo and ip.teredo[1]):
+        return str(inside)
+    if ip in NAT64 or ip in SIIT:
+        return str(IPv4Address(int(ip) & 0xFFFFFFFF))
+    if ip in LOCAL_NAT64:  # where the IPv4 address is in it, only its operator knows
+        return str(ip)
+    return None
+
+
+def _network(ip: IPv6Address, bits: int) -> str:
+    return f"{IPv6Address(int(ip) >> 128 - bits << 128 - bits)}/{bits}"

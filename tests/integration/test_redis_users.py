@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.roll import Roll
-from common.vote_queue import QueueUnavailable, VoteQueue
+from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
 from local.codes import give_out
 from local.redis_users import write_users
 from tests.fakes import message
@@ -45,10 +45,13 @@ FORBIDDEN = {
         ("LTRIM", "votes", "1", "0"),
         ("SET", "votes", "x"),
         ("EVAL", "return 1", "0"),
+        ("SET", "{votes}:counted", "7"),
+        ("DEL", "votes:limit:address:1:x"),
     ],
     "worker": [
         *NOBODY_MAY,
-        ("SISMEMBER", "votes:roll", "x"),
+        ("SMISMEMBER", "votes:roll", "x"),
+        ("SET", "{votes}:pushed:x", "1"),
         ("LPUSH", "votes", "x"),
         ("CLIENT", "KILL", "TYPE", "normal"),
     ],
@@ -96,11 +99,16 @@ async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> 
     async with VoteQueue.open(urls["owner"]) as owner, VoteQueue.open(urls["vote"]) as vote:
         await owner.drop_all()
         await vote.push([b"1"])
-        assert not refusal(urls["owner"], "CLIENT", "KILL", "USER", "vote")
-        with pytest.raises(QueueUnavailable):
-            await vote.push([b"2"])
+        assert not refusal(urls["owner"], "CLIENT", "PAUSE", "60000", "WRITE")
+        try:
+            with pytest.raises(QueueUnavailable) as in_doubt:
+                await vote.push([b"2"], within=0.3)
+            assert not isinstance(in_doubt.value, NotPushed)
+            await vote.until_pushable()  # the connection of the one in doubt is ended
+        finally:
+            assert not refusal(urls["owner"], "CLIENT", "UNPAUSE")
         await vote.push([b"3"])
-        assert await owner.waiting() == 2
+        assert (await owner.peek(10)).messages == [b"1", b"3"]
 
 
 async def test_vote_may_ask_the_roll_and_exchange_counts(redis_for_users: GuardedRedis) -> None:
@@ -110,7 +118,7 @@ async def test_vote_may_ask_the_roll_and_exchange_counts(redis_for_users: Guarde
     limit.count("198.51.100.7")
     async with Roll.open(urls["vote"]) as roll:
         assert not await roll.has("nobody")
-        await exchange(roll._redis, limit)
+        await exchange(roll._redis, limit, "mine")
         with pytest.raises(QueueUnavailable, match="permissions"):
             await roll.add(["me"])
     assert limit.news() == {}

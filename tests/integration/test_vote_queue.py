@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
 
-from common.vote_queue import VoteQueue
+from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
 from tests.fakes import FakeVoteQueue
 
 AnyQueue = VoteQueue | FakeVoteQueue
@@ -24,7 +25,35 @@ async def any_queue(request: pytest.FixtureRequest) -> AsyncIterator[AnyQueue]:
             yield queue
 
 
+@pytest.fixture(params=["fake", "real"])
+async def queue_without_redis(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AnyQueue]:
+    if request.param == "fake":
+        fake = FakeVoteQueue()
+        fake.failing = True
+        yield fake
+    else:
+        async with VoteQueue.open(f"unix://{tmp_path}/nobody.sock") as queue:
+            yield queue
+
+
+async def test_without_redis_a_push_is_surely_not_in_the_queue(queue_without_redis: AnyQueue) -> None:
+    with pytest.raises(NotPushed):
+        await queue_without_redis.push([b"1"], within=0.05)
+
+
+async def test_without_redis_whoever_asks_is_told(queue_without_redis: AnyQueue) -> None:
+    for question in (queue_without_redis.waiting, queue_without_redis.overview, queue_without_redis.ping):
+        with pytest.raises(QueueUnavailable):
+            await question()
+
+
 class TestAnyQueue:
+    async def test_whoever_waits_until_it_is_pushable_may_push(self, any_queue: AnyQueue) -> None:
+        await any_queue.until_pushable()
+
+        assert await any_queue.push([b"1"], within=10) == 1
+        assert any_queue.problem == ""
+
     async def test_pushed_votes_wait_in_their_order(self, any_queue: AnyQueue) -> None:
         await any_queue.push([b"1", b"2"])
         await any_queue.push([b"3"])

@@ -12,7 +12,7 @@ from common.settings import Settings
 from common.web import Refused
 from tests.fakes import FakeVoteQueue
 from vote.app import create_app
-from vote.limits import WINDOW_SECONDS, Limit, source_of
+from vote.limits import WINDOW_SECONDS, Limit
 
 PEER: dict[str, Any] = {"client": ("198.51.100.7", 50000)}
 NEIGHBOUR: dict[str, Any] = {"client": ("198.51.100.8", 50000)}
@@ -89,23 +89,6 @@ def test_a_flood_of_strangers_takes_no_more_memory_than_it_may(clock: Clock, mon
         limit.count("0")
 
 
-@pytest.mark.parametrize(
-    ("address", "source"),
-    [
-        ("198.51.100.7", "198.51.100.7"),
-        ("::ffff:198.51.100.7", "198.51.100.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
-        ("127.0.0.1", None),
-        ("::1", None),
-        ("<local>", None),
-        (None, None),
-    ],
-)
-def test_an_address_is_counted_for_whom_it_belongs_to(address: str | None, source: str | None) -> None:
-    assert source_of(address) == source
-
-
 @pytest.mark.parametrize("path", ["/", "/api/votes"])
 async def test_a_voter_who_votes_too_often_is_refused_and_nobody_else(queue: FakeVoteQueue, path: str) -> None:
     app = limited(queue, per_voter=3)
@@ -120,6 +103,21 @@ async def test_a_voter_who_votes_too_often_is_refused_and_nobody_else(queue: Fak
     assert len(queue.messages) == 4
 
 
+@pytest.mark.parametrize("path", ["/", "/api/votes"])
+async def test_an_address_is_counted_before_anything_is_read_and_a_voter_after(queue: FakeVoteQueue, path: str) -> None:
+    browser, flood = limited(queue, per_voter=1).test_client(), limited(queue, per_address=1).test_client()
+    content_type = {"Content-Type": "application/json" if path != "/" else "application/x-www-form-urlencoded"}
+    await browser.get("/", scope_base=PEER)
+
+    async def nonsense(client: Client) -> int:
+        return (await client.post(path, data=b"nonsense", headers=content_type, scope_base=PEER)).status_code
+
+    assert [await nonsense(browser) for _ in range(3)] == [400] * 3
+    assert await cast(browser, PEER, path) in (202, 303)
+    assert await cast(browser, PEER, path) == 429
+    assert [await nonsense(flood) for _ in range(3)] == [400, 429, 429]
+
+
 async def test_an_address_that_sends_too_many_is_refused_whoever_votes_and_no_other(queue: FakeVoteQueue) -> None:
     app = limited(queue, per_address=3)
 
@@ -127,6 +125,27 @@ async def test_an_address_that_sends_too_many_is_refused_whoever_votes_and_no_ot
 
     assert answers == [202, 202, 202, 429, 429]
     assert await cast(app.test_client(), NEIGHBOUR) == 202
+
+
+async def test_a_network_of_48_bits_has_a_limit_however_many_networks_of_64_bits_it_has(queue: FakeVoteQueue) -> None:
+    app = limited(queue, per_address=2)
+
+    async def votes_from(household: int, network: str = "2001:db8:1") -> int:
+        peer = {"client": (f"{network}:{household:x}::1", 50000)}
+        return await cast(app.test_client(use_cookies=False), peer)
+
+    assert [await votes_from(household) for household in range(25)] == [202] * 20 + [429] * 5
+    assert await votes_from(0, "2001:db8:2") == 202
+
+
+async def test_one_household_does_not_use_up_what_its_network_has(queue: FakeVoteQueue) -> None:
+    app = limited(queue, per_address=2)
+    flood, neighbour = ({"client": (f"2001:db8:1:{household}::1", 50000)} for household in (1, 2))
+
+    answers = [await cast(app.test_client(use_cookies=False), flood) for _ in range(50)]
+
+    assert answers == [202] * 2 + [429] * 48
+    assert await cast(app.test_client(use_cookies=False), neighbour) == 202
 
 
 async def test_this_machine_itself_is_not_limited(queue: FakeVoteQueue) -> None:

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from common.vote_queue import QueueUnavailable
+from common.tasks import end
+from common.vote_queue import NotPushed, QueueUnavailable
 from tests.fakes import FakeVoteQueue
 from vote.pusher import VotePusher
 
@@ -15,7 +16,7 @@ async def pusher(queue: FakeVoteQueue) -> AsyncIterator[VotePusher]:
     pusher = VotePusher(queue)
     running = asyncio.create_task(pusher.run())
     yield pusher
-    running.cancel()
+    await end(running)
 
 
 async def test_a_vote_is_in_the_queue_when_its_voter_is_told(pusher: VotePusher, queue: FakeVoteQueue) -> None:
@@ -33,6 +34,16 @@ async def test_votes_that_arrive_together_share_few_pushes(pusher: VotePusher, q
 
 async def test_when_the_queue_fails_every_waiting_voter_is_told(pusher: VotePusher, queue: FakeVoteQueue) -> None:
     queue.failing = True
+
+    answers = await asyncio.gather(*(pusher.push(b"1") for _ in range(10)), return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [NotPushed] * 10
+
+
+async def test_when_the_answer_is_lost_every_voter_is_told_that_its_vote_is_in_doubt(
+    pusher: VotePusher, queue: FakeVoteQueue
+) -> None:
+    queue.losing_answers = True
 
     answers = await asyncio.gather(*(pusher.push(b"1") for _ in range(10)), return_exceptions=True)
 
@@ -60,4 +71,4 @@ async def test_a_voter_who_left_before_the_push_is_not_counted(queue: FakeVoteQu
     await stays
 
     assert queue.messages == [b"stays"]
-    running.cancel()
+    await end(running)

@@ -1,0 +1,13 @@
+"""What Redis did not do. After a push it matters whether the votes may be in the queue all the same."""
+
+
+class QueueUnavailable(Exception):
+    """Redis did not do what was asked. After a push: the votes are in doubt, casting them again is safe."""
+
+
+class NotPushed(QueueUnavailable):
+    """The votes of a push are not in the queue, for certain, and will not get there."""
+
+
+class QueueFull(NotPushed):
+    """Redis has no memory left (`maxmemory`)."""
