@@ -6,6 +6,7 @@ the number is there, the votes are in the queue; if not, they never will be, and
 """
 
 import asyncio
+import math
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -40,7 +41,7 @@ class Pushing:
         self._connection: AbstractConnection | None = None
         self._turn = asyncio.Lock()
         self._number = 0  # of the push that went out last
-        self._arrived = 0  # the mark, when the connection was opened
+        self._arrived = ""  # the mark, when the connection was opened
         self._waiting = 0  # how many votes waited then
         self._is_unanswered = False  # the last push: Redis may still have its connection
 
@@ -51,8 +52,9 @@ class Pushing:
         try:
             async with asyncio.timeout_at(deadline), self._turn:
                 while True:
-                    await self._until_open()
-                    if number and number == self._arrived:
+                    await self._until_open(deadline)
+                    if number and self._arrived == str(number):
+                        self._server.answers()
                         return self._waiting
                     number = 0
                     _check(deadline)
@@ -74,7 +76,7 @@ class Pushing:
     async def until_open(self) -> None:
         """Return once Redis can be pushed to, however long that takes."""
         async with self._turn:
-            await self._until_open()
+            await self._until_open(math.inf)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -82,9 +84,10 @@ class Pushing:
         if connection is not None:
             await connection.disconnect(nowait=True)
 
-    async def _until_open(self) -> None:
+    async def _until_open(self, deadline: float) -> None:
         pause = FIRST_PAUSE_SECONDS
         while not await self._is_open():
+            _check(deadline)
             try:
                 await self._open()
             except _Failure as error:
@@ -114,7 +117,7 @@ class Pushing:
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._arrived = int(mark or 0)
+        self._arrived = _text(mark)
         self._connection = connection
         self.problem = ""
 
@@ -170,6 +173,10 @@ def _refusal(error: ResponseError) -> NotPushed:
 
 
 def _check(deadline: float) -> None:
-    """Raise TimeoutError after it: the process may have been paused, and its timers come after what else is due."""
+    """Raise TimeoutError after it. A timer alone is not enough.
+
+    After a pause of the process it comes after what else is due; and before Python 3.12 `asyncio.wait_for`, which
+    redis-py sends with, forgets a cancellation when what it waits for has just come.
+    """
     if asyncio.get_running_loop().time() >= deadline:
         raise TimeoutError

@@ -100,6 +100,18 @@ async def test_a_mark_tells_of_its_own_service_only(queue: VoteQueue, unsure: Un
     assert await queue.waiting() == 4
 
 
+async def test_a_mark_that_somebody_else_has_written_is_not_ours(
+    queue: VoteQueue, unsure: UnsureRedis, redis: servers.Server
+) -> None:
+    async with VoteQueue.open(unsure.url) as pushing, Redis.from_url(redis.url) as client:
+        await pushing.push([b"1"], within=LONG)
+        (mark,) = await client.keys("{votes}:pushed:*")
+        await client.set(mark, "no number")
+        unsure.mishaps.append("push lost")
+
+        assert await pushing.push([b"2"], within=LONG) == 2
+
+
 async def test_a_mark_is_forgotten_after_a_while(queue: VoteQueue, redis: servers.Server) -> None:
     await queue.push([b"1"])
 
