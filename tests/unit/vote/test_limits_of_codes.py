@@ -22,7 +22,7 @@ def roll() -> FakeRoll:
 
 def limited(queue: FakeVoteQueue, roll: FakeRoll, **limits: int) -> Client:
     """A sender without cookies, where codes are asked for."""
-    settings = Settings(secret_key=KEY, voter_codes="on", **limits)  # type: ignore[arg-type]
+    settings = Settings(secret_key=KEY, voter_codes="on", **limits)
     return create_app(settings, Pushed(queue), Health(), door=Door(settings, roll)).test_client(use_cookies=False)
 
 
