@@ -5,7 +5,6 @@ queue in order. The length of the list is exactly the number of accepted votes t
 """
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,18 +15,29 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from common.overview import LAST_REJECTED, Overview, cast_time, read_rejection
-from common.queue_scripts import DROP, PEEK, REJECT, SETTLE
+from common.overview import (
+    LAST_REJECTED,
+    MESSAGE_BYTES,
+    NOTE_BYTES,
+    Overview,
+    cast_time,
+    read_rejection,
+    rejection_note,
+)
+from common.queue_scripts import DROP, OVERVIEW, PEEK, REJECT, SETTLE
 from common.reachable import Reachable
 from common.redis_client import client, end_connections
+from common.tasks import end
 
 VOTES = "votes"
 COUNTED = "{votes}:counted"  # the braces put it in the same Redis Cluster slot as `votes`
 REJECTED = "votes:rejected"
+PROBE = "{votes}:probe"  # never exists: appending to what does not exist changes nothing, and is refused like a vote
 
 # A voter waits for this answer, and is told "not recorded" within two seconds.
 PUSH_TIMEOUT_SECONDS = 1.5
 COMMAND_TIMEOUT_SECONDS = 5.0
+PROBE_TIMEOUT_SECONDS = 1.0  # less than whoever asks for readiness, or for the pipeline page, is kept waiting
 
 
 class QueueUnavailable(Exception):
@@ -54,6 +64,8 @@ class VoteQueue:
         self._redis = client(url, COMMAND_TIMEOUT_SECONDS)
         # a cancelled blocking command can leave its connection dirty (redis-py #2579): it has one to itself
         self._blocking = client(url, COMMAND_TIMEOUT_SECONDS)
+        self._probing = client(url, PROBE_TIMEOUT_SECONDS)  # a paused Redis holds it up, and nobody else
+        self._probe: asyncio.Task[None] | None = None
         self._server = Reachable("redis")
         self._pushing: Redis | None = None
         self._push_name = ""
@@ -105,10 +117,7 @@ class VoteQueue:
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         """Note messages that can't be counted, each with its reason; twice after a crash, never not at all."""
         now = datetime.now(UTC).isoformat()
-        notes = [
-            json.dumps({"message": message.decode(errors="backslashreplace"), "reason": reason, "rejected_at": now})
-            for message, reason in rejected
-        ]
+        notes = [rejection_note(message, reason, now) for message, reason in rejected]
         await self._ask(self._redis.eval(REJECT, 2, VOTES, REJECTED, *notes))
 
     async def wait(self, timeout_seconds: int) -> bool:
@@ -130,26 +139,43 @@ class VoteQueue:
         return dropped
 
     async def overview(self) -> Overview:
-        """The queue at a glance, all of it from one moment, or nearly so: a full Redis takes no transaction."""
-        try:
-            return await self._overview(transaction=True)
-        except QueueFull:
-            return await self._overview(transaction=False)
-
-    async def _overview(self, *, transaction: bool) -> Overview:
-        async with self._redis.pipeline(transaction=transaction) as pipeline:
-            pipeline.llen(VOTES)
-            pipeline.get(COUNTED)
-            pipeline.lrange(VOTES, 0, 0)
-            pipeline.llen(REJECTED)
-            pipeline.lrange(REJECTED, -LAST_REJECTED, -1)
-            waiting, counted, head, rejected, notes = await self._ask(pipeline.execute())
+        """The queue at a glance, all of it from one moment."""
+        keys_and_values = (VOTES, COUNTED, REJECTED, LAST_REJECTED, MESSAGE_BYTES, NOTE_BYTES)
+        waiting, counted, head, rejected, notes = await self._ask(self._read(OVERVIEW, keys_and_values, keys=3))
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), int(counted or 0), cast_time(head), int(rejected), last_rejected)
+        return Overview(int(waiting), _count(counted), cast_time(head), int(rejected), last_rejected)
+
+    async def check_writable(self) -> None:
+        """Raise unless Redis would take a vote now; those who ask meanwhile share the answer."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._probe_once())
+            self._probe.add_done_callback(_heard)
+        await asyncio.shield(self._probe)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life."""
         await self._ask(self._redis.ping())
+
+    async def _probe_once(self) -> None:
+        # no word to `_server`: a Redis that holds up writes is not lost, and answers everything else
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                await cast(Any, self._probing.llen(VOTES))  # or is `votes` no list?
+                await cast(Any, self._probing.rpushx(PROBE, "x"))
+        except OutOfMemoryError as error:
+            raise QueueFull(f"Redis takes no votes: {error}") from error
+        except (RedisError, OSError, TimeoutError) as error:
+            why = str(error) or f"no answer within {PROBE_TIMEOUT_SECONDS} s"
+            raise QueueUnavailable(f"Redis takes no votes: {why}") from error
+
+    async def _read(self, script: str, keys_and_values: Sequence[str | int], *, keys: int) -> Any:
+        """Run a script that only reads. Redis before 7 knows no such, and holds up this one too while writes wait."""
+        try:
+            return await cast(Any, self._redis.eval_ro(script, keys, *keys_and_values))
+        except ResponseError as error:
+            if "unknown command" not in str(error):
+                raise
+        return await cast(Any, self._redis.eval(script, keys, *keys_and_values))
 
     async def _connect_for_pushing(self) -> Redis:
         self._push_name = f"push-{uuid.uuid4().hex}"
@@ -184,6 +210,25 @@ class VoteQueue:
         return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
+        if self._probe is not None:
+            await end(self._probe)
         await self._drop_push_connection()
-        for redis in (self._redis, self._blocking):
+        for redis in (self._redis, self._blocking, self._probing):
             await redis.aclose()
+
+
+def _count(counted: bytes | None) -> int:
+    """What the count says, 0 if there is none yet."""
+    try:
+        count = 0 if counted is None else int(counted)
+        if not 0 <= count < 2**63:
+            raise ValueError("not a number that Redis can count to")
+    except ValueError as error:
+        raise QueueUnavailable(f"Redis: {COUNTED} is no number of votes: {counted!r}") from error
+    return count
+
+
+def _heard(probe: asyncio.Task[None]) -> None:
+    """Nobody may be left to hear how it ended; asyncio would complain of that."""
+    if not probe.cancelled():
+        probe.exception()

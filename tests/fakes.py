@@ -4,12 +4,15 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from common.overview import LAST_REJECTED, Overview, Rejection, cast_time
+from common.overview import LAST_REJECTED, MESSAGE_BYTES, Overview, Rejection, cast_time, rejection_note
 from common.vote_queue import Peek, QueueUnavailable
 
 
 class FakeVoteQueue:
-    """The vote queue in memory; `failing`: Redis is gone; `losing_answers`: it goes after it took a push."""
+    """The vote queue in memory.
+
+    `failing`: Redis is gone; `refusing`: it takes no votes; `losing_answers`: it goes after it took a push.
+    """
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -17,11 +20,12 @@ class FakeVoteQueue:
         self.counted = 0
         self.pushes: list[int] = []
         self.failing = False
+        self.refusing = False
         self.losing_answers = False
         self.arrived = asyncio.Event()
 
     async def push(self, messages: Sequence[bytes]) -> int:
-        await self._answer()
+        await self.check_writable()
         self.messages += messages
         self.pushes.append(len(messages))
         self.arrived.set()
@@ -51,9 +55,7 @@ class FakeVoteQueue:
 
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         await self._answer()
-        self.rejected += [
-            {"message": message.decode(errors="backslashreplace"), "reason": why} for message, why in rejected
-        ]
+        self.rejected += [json.loads(rejection_note(message, why, "")) for message, why in rejected]
 
     async def wait(self, timeout_seconds: int) -> bool:
         await self._answer()
@@ -75,8 +77,13 @@ class FakeVoteQueue:
     async def overview(self) -> Overview:
         await self._answer()
         last = [Rejection(note["message"], note["reason"], "") for note in self.rejected[-LAST_REJECTED:]]
-        oldest = cast_time(self.messages[:1])
+        oldest = cast_time([message[:MESSAGE_BYTES] for message in self.messages[:1]])
         return Overview(len(self.messages), self.counted, oldest, len(self.rejected), tuple(last))
+
+    async def check_writable(self) -> None:
+        await self._answer()
+        if self.refusing:
+            raise QueueUnavailable("Redis takes no votes: told to refuse")
 
     async def ping(self) -> None:
         await self._answer()

@@ -19,7 +19,7 @@ async def main(settings: Settings) -> None:
     check_key(settings)
     async with VoteQueue.open(settings.redis_address) as queue, Roll.open(settings.redis_address) as roll:
         pusher = VotePusher(queue)
-        health = Health({"redis": queue.ping})
+        health = Health({"redis": queue.check_writable})
         watch = QueueWatch(queue)
         door = Door(settings, roll)
         app = create_app(settings, pusher, health, lambda: counting_is_delayed(watch.overview), door=door)

@@ -37,6 +37,8 @@ NOBODY_MAY = [
     ("SET", "votes", "x"),
     ("RENAME", "votes", "mine"),
     ("PUBLISH", "tallies", "x"),
+    ("RPUSHX", "votes", "x"),
+    ("EVAL_RO", "return 1", "1", "else"),
 ]
 FORBIDDEN = {
     "vote": [
@@ -52,7 +54,13 @@ FORBIDDEN = {
         ("LPUSH", "votes", "x"),
         ("CLIENT", "KILL", "TYPE", "normal"),
     ],
-    "result": [*NOBODY_MAY, ("RPUSH", "votes", "x"), ("LTRIM", "votes", "1", "0"), ("EVAL", "return 1", "0")],
+    "result": [
+        *NOBODY_MAY,
+        ("RPUSH", "votes", "x"),
+        ("LTRIM", "votes", "1", "0"),
+        ("EVAL", "return 1", "0"),
+        ("CLIENT", "KILL", "TYPE", "normal"),
+    ],
 }
 
 
@@ -78,8 +86,11 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         VoteQueue.open(urls["result"]) as result,
     ):
         await owner.drop_all()
+        await vote.check_writable()
+        await result.check_writable()
         await vote.push([message("1", "a"), b"nonsense"])
         assert (await result.overview()).waiting == (await vote.overview()).waiting == 2
+        assert (await worker.overview()).waiting == 2
         assert await worker.wait(1)
         peek = await worker.peek(10)
         await worker.reject([(b"nonsense", "no vote")])
@@ -89,6 +100,16 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         assert (overview.waiting, overview.rejected) == (0, 1)
         for queue in (vote, worker, result):
             await queue.ping()
+
+
+@pytest.mark.parametrize("user", ["vote", "worker", "result"])
+async def test_a_script_that_only_reads_may_not_write(redis_for_users: GuardedRedis, user: str) -> None:
+    push = "return redis.call('RPUSH', KEYS[1], 'x')"
+    async with VoteQueue.open(redis_for_users.urls["owner"]) as owner:
+        await owner.drop_all()
+
+        assert refusal(redis_for_users.urls[user], "EVAL_RO", push, "1", "votes")
+        assert await owner.waiting() == 0
 
 
 async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> None:
