@@ -18,6 +18,8 @@ from result.pipeline import Pipeline, Sources
 from result.pipeline_page import add_pipeline
 from result.schema import TallyBody, TallyTable
 
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are the full-width ones of the first four
+
 DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
 
 
@@ -75,9 +77,18 @@ def _add_api(app: Quart, board: Board) -> None:
     @document_response(TallyTable)
     @document_response(ErrorBody, 503)
     async def show_tally_as_csv() -> ResponseReturnValue:
-        """The tally as CSV"""
+        """The tally as CSV
+
+        A key or label that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line's
+        end) has an apostrophe before it.
+        """
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, ["key", "label", "votes", "percent"])
         writer.writeheader()
-        writer.writerows(known()["options"])
+        writer.writerows({name: _cell(value) for name, value in option.items()} for option in known()["options"])
         return table.getvalue(), {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
+
+
+def _cell(value: Any) -> Any:
+    """A text as no spreadsheet calculates with it; numbers are ours, and stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value

@@ -16,6 +16,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 from common.counting import COUNTING_LOCK, WORKER
 from common.overview import Overview
 from common.vote_queue import QueueUnavailable
+from result.watch import LOST
 
 ANSWER_SECONDS = 1.5  # a server that takes longer counts as gone, so that the page goes on telling
 
@@ -73,7 +74,7 @@ class WorkersInDatabase:
                 rows = await (await self._connected()).fetch(READ, WORKER, COUNTING_LOCK)
         except _NOT_LET_IN as error:
             raise NotSeen("refuses", str(error)) from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except LOST as error:
             self.close()
             raise NotSeen("unreachable", str(error) or type(error).__name__) from error
         names = {row["name"]: row["counts"] for row in rows}
