@@ -5,6 +5,7 @@ queue in order. The length of the list is exactly the number of accepted votes t
 """
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -46,6 +47,10 @@ class QueueUnavailable(Exception):
 
 class QueueFull(QueueUnavailable):
     """Redis has no memory left (`maxmemory`): the votes of a push are not in the queue, for certain."""
+
+
+class QueueBroken(QueueUnavailable):
+    """Redis has something else under the queue's keys: trying again does not help, somebody must mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ class VoteQueue:
         keys_and_values = (VOTES, COUNTED, REJECTED, LAST_REJECTED, MESSAGE_BYTES, NOTE_BYTES)
         waiting, counted, head, rejected, notes = await self._ask(self._read(OVERVIEW, keys_and_values, keys=3))
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), _count(counted), cast_time(head), int(rejected), last_rejected)
+        return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
 
     async def check_writable(self) -> None:
         """Raise unless Redis would take a vote now; those who ask meanwhile share the answer."""
@@ -166,7 +171,8 @@ class VoteQueue:
             raise QueueFull(f"Redis takes no votes: {error}") from error
         except (RedisError, OSError, TimeoutError) as error:
             why = str(error) or f"no answer within {PROBE_TIMEOUT_SECONDS} s"
-            raise QueueUnavailable(f"Redis takes no votes: {why}") from error
+            kind = QueueBroken if "WRONGTYPE" in str(error) else QueueUnavailable
+            raise kind(f"Redis takes no votes: {why}") from error
 
     async def _read(self, script: str, keys_and_values: Sequence[str | int], *, keys: int) -> Any:
         """Run a script that only reads. Redis before 7 knows no such, and holds up this one too while writes wait."""
@@ -207,6 +213,8 @@ class VoteQueue:
             return QueueFull(f"Redis: {error}")
         if not isinstance(error, ResponseError):  # a Redis that refuses is there
             self._server.is_lost()
+        elif "WRONGTYPE" in str(error):
+            return QueueBroken(f"Redis: {error}")
         return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
@@ -217,18 +225,15 @@ class VoteQueue:
             await redis.aclose()
 
 
-def _count(counted: bytes | None) -> int:
-    """What the count says, 0 if there is none yet."""
-    try:
-        count = 0 if counted is None else int(counted)
-        if not 0 <= count < 2**63:
-            raise ValueError("not a number that Redis can count to")
-    except ValueError as error:
-        raise QueueUnavailable(f"Redis: {COUNTED} is no number of votes: {counted!r}") from error
-    return count
-
-
 def _heard(probe: asyncio.Task[None]) -> None:
     """Nobody may be left to hear how it ended; asyncio would complain of that."""
     if not probe.cancelled():
         probe.exception()
+
+
+def _count(value: bytes) -> int:
+    """What `{votes}:counted` says. Only as Redis itself writes it, because a settle compares it letter by letter."""
+    if not re.fullmatch(rb"0|[1-9][0-9]{0,17}", value):
+        shown = value[:40].decode(errors="backslashreplace")
+        raise QueueBroken(f"Redis: {COUNTED} is {shown!r}, which is no count of votes: set it to 0")
+    return int(value)

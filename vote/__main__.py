@@ -6,6 +6,7 @@ from common.queue_watch import QueueWatch
 from common.roll import Roll
 from common.settings import Settings
 from common.vote_queue import VoteQueue
+from vote.announce import announce
 from vote.app import create_app
 from vote.delay import counting_is_delayed
 from vote.door import Door
@@ -23,7 +24,8 @@ async def main(settings: Settings) -> None:
         watch = QueueWatch(queue)
         door = Door(settings, roll)
         app = create_app(settings, pusher, health, lambda: counting_is_delayed(watch.overview), door=door)
-        loops = (pusher.run(), watch.run(), exchange_counts(settings.redis_address, door.limits))
+        counts = exchange_counts(settings.redis_address, door.limits)
+        loops = (pusher.run(), watch.run(), counts, announce(settings.redis_address))
         bind = (settings.host, settings.vote_port)
         await serve(app, bind=bind, health=health, tls=settings.tls, loops=loops)
 

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from common.ops import CHECK_TIMEOUT_SECONDS
-from common.vote_queue import PROBE, PROBE_TIMEOUT_SECONDS, VOTES, QueueFull, QueueUnavailable, VoteQueue
+from common.vote_queue import PROBE, PROBE_TIMEOUT_SECONDS, VOTES, QueueBroken, QueueFull, QueueUnavailable, VoteQueue
 from local import servers
 from tests.fakes import FakeVoteQueue
 from tests.integration.test_vote_queue import AnyQueue, any_queue
@@ -79,7 +79,7 @@ async def test_a_redis_that_misses_its_replicas_takes_no_vote(queue: VoteQueue, 
 async def test_a_queue_that_is_no_list_takes_no_vote(queue: VoteQueue, admin: Redis) -> None:
     await admin.set(VOTES, "x")
 
-    with pytest.raises(QueueUnavailable, match="WRONGTYPE"):
+    with pytest.raises(QueueBroken, match="WRONGTYPE"):
         await queue.check_writable()
 
 

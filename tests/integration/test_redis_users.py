@@ -1,16 +1,22 @@
 """Least rights in Redis: each user may do what its service must, and nothing else."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from common.roll import Roll
+from common.tasks import end
 from common.vote_queue import QueueUnavailable, VoteQueue
+from common.vote_services import vote_services
 from local.codes import give_out
 from local.redis_users import write_users
 from tests.fakes import message
 from tests.integration.guarded_redis import GuardedRedis, guarded_redis, has_users, refusal
+from tests.waiting import eventually_async
+from vote.announce import announce
 from vote.exchange import exchange
 from vote.limits import Limit
 
@@ -110,6 +116,25 @@ async def test_a_script_that_only_reads_may_not_write(redis_for_users: GuardedRe
 
         assert refusal(redis_for_users.urls[user], "EVAL_RO", push, "1", "votes")
         assert await owner.waiting() == 0
+
+
+async def test_vote_may_say_that_it_runs_and_result_hears_it(redis_for_users: GuardedRedis) -> None:
+    urls = redis_for_users.urls
+    async with Redis.from_url(urls["result"]) as result:
+        announcing = asyncio.create_task(announce(urls["vote"], "here:1"))
+
+        async def names() -> list[str]:
+            return [service.name for service in await vote_services(result)]
+
+        try:
+            await eventually_async(lambda: _equals(names(), ["here:1"]), within=20)
+        finally:
+            await end(announcing)
+        await eventually_async(lambda: _equals(names(), []), within=20)
+
+
+async def _equals(answer: Awaitable[object], wanted: object) -> bool:
+    return await answer == wanted
 
 
 async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> None:
