@@ -117,8 +117,9 @@ def _silence(services: Sequence[VoteService]) -> str:
     if not services:
         return "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings."
     hanging = "One has" if len(services) == 1 else f"{len(services)} have"
-    seconds = min(service.silent_seconds for service in services)
-    return f"{hanging} a connection to Redis, and has said nothing for {duration(seconds)}."
+    seconds = min(service.silent_seconds for service in services)  # whole ones: Redis tells no less
+    silence = f"{seconds} s" if seconds < 60 else duration(seconds)
+    return f"{hanging} a connection to Redis, and nothing was heard for {silence}."
 
 
 def _left(found: Findings) -> str:
@@ -250,9 +251,8 @@ def _voting(services: Sequence[Mapping[str, Any]] | None) -> dict[str, str] | No
     running = sum(service["does"] != "silent" for service in services)
     refused = sum(service["refused"] + service["unrecorded"] for service in services)
     among = refused + sum(service["accepted"] for service in services)
-    value = f"{running} {'service' if running == 1 else 'services'}" if running else "nobody"
-    note = f"{refused:,} of {_votes(among)} refused in {LATELY_SECONDS} s" if refused else "no vote refused lately"
-    return {"value": value, "note": note}
+    note = f"{refused:,} of {among:,} not accepted in {LATELY_SECONDS} s" if refused else "no vote refused lately"
+    return {"value": f"{running or 'none'}", "note": note}
 
 
 def _workers(workers: Mapping[str, Any] | None, redis: str) -> dict[str, str] | None:

@@ -111,7 +111,7 @@ async def test_the_figures_are_those_of_the_queue_and_the_database(pipeline: Pip
     assert (report["waiting"], report["viewers"]) == (4, 3)
     assert report["workers"] == {"counting": "here:1", "standing_by": ["there:2"]}
     assert [(each["name"], each["does"]) for each in report["vote_services"]] == [("vote:1", "takes votes")]
-    assert report["words"]["voting"] == {"value": "1 service", "note": "2 of 22 votes refused in 10 s"}
+    assert report["words"]["voting"] == {"value": "1", "note": "2 of 22 not accepted in 10 s"}
 
 
 async def test_a_rate_is_what_came_since_the_last_look(plant: Plant) -> None:

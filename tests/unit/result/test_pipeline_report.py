@@ -139,7 +139,7 @@ def test_a_time_span_is_said_as_people_say_it(seconds: float, words: str) -> Non
             Findings(EMPTY, ONE_COUNTS, intake=Intake("", (HANGS,))),
             "nobody_takes_votes",
             "No vote service is running: nobody can vote.",
-            "One has a connection to Redis, and has said nothing for 12 s. No vote waits.",
+            "One has a connection to Redis, and nothing was heard for 12 s. No vote waits.",
         ),
         (
             Findings(EMPTY, ONE_COUNTS, intake=Intake("", (WELL, replace(WELL, unrecorded=3)))),
@@ -207,17 +207,17 @@ def test_a_few_votes_that_were_refused_are_no_warning() -> None:
 @pytest.mark.parametrize(
     ("services", "value", "note"),
     [
-        ([], "nobody", "no vote refused lately"),
-        ([{"does": "silent", "accepted": 1, "refused": 0, "unrecorded": 0}], "nobody", "no vote refused lately"),
+        ([], "none", "no vote refused lately"),
+        ([{"does": "silent", "accepted": 1, "refused": 0, "unrecorded": 0}], "none", "no vote refused lately"),
         (
             [{"does": "takes votes", "accepted": 0, "refused": 1, "unrecorded": 0}],
-            "1 service",
-            "1 of 1 vote refused in 10 s",
+            "1",
+            "1 of 1 not accepted in 10 s",
         ),
         (
             [{"does": "takes votes", "accepted": 999, "refused": 1, "unrecorded": 2}] * 2,
-            "2 services",
-            "6 of 2,004 votes refused in 10 s",
+            "2",
+            "6 of 2,004 not accepted in 10 s",
         ),
     ],
 )
