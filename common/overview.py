@@ -9,6 +9,12 @@ from common.message import MalformedVote, decode
 
 LAST_REJECTED = 5  # how many of the rejected messages an overview shows
 
+# Others may write to Redis too, and messages of any length. So much of one is read to look at it, and kept when it is
+# rejected: more than any vote that a vote service of ours writes.
+MESSAGE_BYTES = 4096
+REASON_CHARACTERS = 500
+NOTE_BYTES = 32_768  # what a note with these takes at most, written as JSON
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -46,12 +52,25 @@ def cast_time(head: Sequence[bytes]) -> datetime | None:
         return None
 
 
+def rejection_note(message: bytes, reason: str, rejected_at: str) -> str:
+    """A note for the list of rejected messages; of a message that was cut it says how long it was."""
+    fields: dict[str, object] = {
+        "message": message[:MESSAGE_BYTES].decode(errors="backslashreplace"),
+        "reason": reason[:REASON_CHARACTERS],
+        "rejected_at": rejected_at,
+    }
+    if len(message) > MESSAGE_BYTES:
+        fields["message_bytes"] = len(message)
+    return json.dumps(fields)
+
+
 def read_rejection(note: bytes) -> Rejection:
-    """A note in the list of rejected messages; whoever wrote it, it can be shown."""
+    """A note in the list of rejected messages, or its beginning; whoever wrote it, it can be shown."""
     try:
         fields = json.loads(note)
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        return Rejection(note.decode(errors="backslashreplace"), "unknown: the note can't be read", "")
+        why = "is too long" if len(note) >= NOTE_BYTES else "can't be read"
+        return Rejection(note.decode(errors="backslashreplace"), f"unknown: the note {why}", "")
     return Rejection(*(str(fields.get(name, "")) for name in ("message", "reason", "rejected_at")))

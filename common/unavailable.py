@@ -11,3 +11,7 @@ class NotPushed(QueueUnavailable):
 
 class QueueFull(NotPushed):
     """Redis has no memory left (`maxmemory`)."""
+
+
+class QueueBroken(QueueUnavailable):
+    """Redis has something else under the queue's keys: trying again does not help, somebody must mend it."""

@@ -5,23 +5,33 @@ queue in order. The length of the list is exactly the number of accepted votes t
 """
 
 import asyncio
-import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from common.overview import LAST_REJECTED, Overview, cast_time, read_rejection
+from common.overview import (
+    LAST_REJECTED,
+    MESSAGE_BYTES,
+    NOTE_BYTES,
+    Overview,
+    cast_time,
+    read_rejection,
+    rejection_note,
+)
 from common.pushing import PUSH_TIMEOUT_SECONDS as PUSH_TIMEOUT_SECONDS
 from common.pushing import Pushing
-from common.queue_scripts import DROP, PEEK, REJECT, SETTLE
+from common.queue_scripts import DROP, OVERVIEW, PEEK, REJECT, SETTLE
 from common.reachable import Reachable
 from common.redis_client import client
+from common.tasks import end
 from common.unavailable import NotPushed as NotPushed
+from common.unavailable import QueueBroken as QueueBroken
 from common.unavailable import QueueFull as QueueFull
 from common.unavailable import QueueUnavailable as QueueUnavailable
 
@@ -31,8 +41,10 @@ REJECTED = "votes:rejected"
 POLL = "{votes}:poll"  # a random name for what is in the tally: made anew when that is emptied
 
 POLL_LOOK_SECONDS = 0.25  # how often a vote service looks whether that was emptied
+PROBE = "{votes}:probe"  # never exists: appending to what does not exist changes nothing, and is refused like a vote
 
 COMMAND_TIMEOUT_SECONDS = 5.0
+PROBE_TIMEOUT_SECONDS = 1.0  # less than whoever asks for readiness, or for the pipeline page, is kept waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,8 @@ class VoteQueue:
         self._redis = client(url, COMMAND_TIMEOUT_SECONDS)
         # a cancelled blocking command can leave its connection dirty (redis-py #2579): it has one to itself
         self._blocking = client(url, COMMAND_TIMEOUT_SECONDS)
+        self._probing = client(url, PROBE_TIMEOUT_SECONDS)  # a paused Redis holds it up, and nobody else
+        self._probe: asyncio.Task[None] | None = None
         self._server = Reachable("redis")
         self._pushing = Pushing(url, VOTES, self._server)
 
@@ -102,10 +116,7 @@ class VoteQueue:
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         """Note messages that can't be counted, each with its reason; twice after a crash, never not at all."""
         now = datetime.now(UTC).isoformat()
-        notes = [
-            json.dumps({"message": message.decode(errors="backslashreplace"), "reason": reason, "rejected_at": now})
-            for message, reason in rejected
-        ]
+        notes = [rejection_note(message, reason, now) for message, reason in rejected]
         await self._ask(self._redis.eval(REJECT, 2, VOTES, REJECTED, *notes))
 
     async def wait(self, timeout_seconds: int) -> bool:
@@ -135,26 +146,44 @@ class VoteQueue:
         return str(name.decode(errors="replace"))
 
     async def overview(self) -> Overview:
-        """The queue at a glance, all of it from one moment, or nearly so: a full Redis takes no transaction."""
-        try:
-            return await self._overview(transaction=True)
-        except QueueFull:
-            return await self._overview(transaction=False)
-
-    async def _overview(self, *, transaction: bool) -> Overview:
-        async with self._redis.pipeline(transaction=transaction) as pipeline:
-            pipeline.llen(VOTES)
-            pipeline.get(COUNTED)
-            pipeline.lrange(VOTES, 0, 0)
-            pipeline.llen(REJECTED)
-            pipeline.lrange(REJECTED, -LAST_REJECTED, -1)
-            waiting, counted, head, rejected, notes = await self._ask(pipeline.execute())
+        """The queue at a glance, all of it from one moment."""
+        keys_and_values = (VOTES, COUNTED, REJECTED, LAST_REJECTED, MESSAGE_BYTES, NOTE_BYTES)
+        waiting, counted, head, rejected, notes = await self._ask(self._read(OVERVIEW, keys_and_values, keys=3))
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), int(counted or 0), cast_time(head), int(rejected), last_rejected)
+        return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
+
+    async def check_writable(self) -> None:
+        """Raise unless Redis would take a vote now; those who ask meanwhile share the answer."""
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._probe_once())
+            self._probe.add_done_callback(_heard)
+        await asyncio.shield(self._probe)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life."""
         await self._ask(self._redis.ping())
+
+    async def _probe_once(self) -> None:
+        # no word to `_server`: a Redis that holds up writes is not lost, and answers everything else
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_SECONDS):
+                await cast(Any, self._probing.llen(VOTES))  # or is `votes` no list?
+                await cast(Any, self._probing.rpushx(PROBE, "x"))
+        except OutOfMemoryError as error:
+            raise QueueFull(f"Redis takes no votes: {error}") from error
+        except (RedisError, OSError, TimeoutError) as error:
+            why = str(error) or f"no answer within {PROBE_TIMEOUT_SECONDS} s"
+            kind = QueueBroken if "WRONGTYPE" in str(error) else QueueUnavailable
+            raise kind(f"Redis takes no votes: {why}") from error
+
+    async def _read(self, script: str, keys_and_values: Sequence[str | int], *, keys: int) -> Any:
+        """Run a script that only reads. Redis before 7 knows no such, and holds up this one too while writes wait."""
+        try:
+            return await cast(Any, self._redis.eval_ro(script, keys, *keys_and_values))
+        except ResponseError as error:
+            if "unknown command" not in str(error):
+                raise
+        return await cast(Any, self._redis.eval(script, keys, *keys_and_values))
 
     async def _ask(self, answer: Any) -> Any:
         try:
@@ -169,9 +198,27 @@ class VoteQueue:
             return QueueFull(f"Redis: {error}")
         if not isinstance(error, ResponseError):  # a Redis that refuses is there
             self._server.is_lost()
+        elif "WRONGTYPE" in str(error):
+            return QueueBroken(f"Redis: {error}")
         return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
+        if self._probe is not None:
+            await end(self._probe)
         await self._pushing.close()
-        for redis in (self._redis, self._blocking):
+        for redis in (self._redis, self._blocking, self._probing):
             await redis.aclose()
+
+
+def _heard(probe: asyncio.Task[None]) -> None:
+    """Nobody may be left to hear how it ended; asyncio would complain of that."""
+    if not probe.cancelled():
+        probe.exception()
+
+
+def _count(value: bytes) -> int:
+    """What `{votes}:counted` says. Only as Redis itself writes it, because a settle compares it letter by letter."""
+    if not re.fullmatch(rb"0|[1-9][0-9]{0,17}", value):
+        shown = value[:40].decode(errors="backslashreplace")
+        raise QueueBroken(f"Redis: {COUNTED} is {shown!r}, which is no count of votes: set it to 0")
+    return int(value)

@@ -6,8 +6,7 @@ from common.settings import Settings
 from common.vote_queue import VoteQueue
 from result.app import create_app
 from result.board import Board
-from result.pipeline import Sources
-from result.pipeline_sources import queue_reader, workers_in
+from result.pipeline import open_sources
 from result.viewers import Viewers
 from result.watch import watch_tally
 
@@ -17,10 +16,12 @@ async def main(settings: Settings) -> None:
     viewers = Viewers()
     board = Board(settings.ballot, viewers)
     health = Health({"tally": board.check})
-    async with VoteQueue.open(settings.redis_address) as queue, workers_in(settings.database_url) as workers:
-        sources = Sources(
-            queue_reader(queue.overview, address_is_set=settings.redis_is_set), workers.read, viewers.count
-        )
+    async with (
+        VoteQueue.open(settings.redis_address) as queue,
+        open_sources(
+            *(queue, settings.redis_address, settings.database_url, viewers.count), redis_is_set=settings.redis_is_set
+        ) as sources,
+    ):
         app = create_app(settings, board, health, sources)
         await serve(
             app,

@@ -15,8 +15,9 @@ from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, beside, cr
 from result.board import Board, NotReadYet
 from result.live import add_live
 from result.pipeline import Pipeline, Sources
-from result.pipeline_page import add_pipeline
-from result.schema import TallyBody, TallyTable
+from result.schema import PipelineBody, TallyBody, TallyTable
+
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are the full-width ones of the first four
 
 DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
 
@@ -27,7 +28,7 @@ def create_app(settings: Settings, board: Board, health: Health, sources: Source
     _add_page(app, board, settings)
     _add_api(app, board)
     add_live(app, board.viewers)
-    add_pipeline(app, Pipeline(sources or Sources()))
+    _add_pipeline(app, Pipeline(sources or Sources()))
     believe_proxies(app, settings)
     return app
 
@@ -75,9 +76,39 @@ def _add_api(app: Quart, board: Board) -> None:
     @document_response(TallyTable)
     @document_response(ErrorBody, 503)
     async def show_tally_as_csv() -> ResponseReturnValue:
-        """The tally as CSV"""
+        """The tally as CSV
+
+        A key or label that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line's
+        end) has an apostrophe before it.
+        """
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, ["key", "label", "votes", "percent"])
         writer.writeheader()
-        writer.writerows(known()["options"])
+        writer.writerows({name: _cell(value) for name, value in option.items()} for option in known()["options"])
         return table.getvalue(), {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
+
+
+def _add_pipeline(app: Quart, pipeline: Pipeline) -> None:
+    @app.get("/pipeline")
+    @hide
+    async def pipeline_page() -> ResponseReturnValue:
+        report = await pipeline.report()
+        page = await render_template("pipeline.html", report=report, history=list(pipeline.history), instance=INSTANCE)
+        return page, {"Cache-Control": "no-store"}
+
+    @app.get("/api/pipeline")
+    @document_response(PipelineBody)
+    async def show_pipeline() -> ResponseReturnValue:
+        """How votes get from the voters to the tally
+
+        Asked again and again, it looks at most once a second, however many ask. What can't be known is null, and
+        `redis` and `database` say why.
+        """
+        response: Response = jsonify(await pipeline.report())
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _cell(value: Any) -> Any:
+    """A text as no spreadsheet calculates with it; numbers are ours, and stay numbers."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value

@@ -30,6 +30,15 @@ class WorkersBody(BaseModel):
     standing_by: list[str]
 
 
+class VoteServiceBody(BaseModel):
+    name: str = Field(description="host:process")
+    accepted: int = Field(description="votes of the last 10 s")
+    refused: int = Field(description="for a reason that lies with the vote or its voter")
+    unrecorded: int = Field(description="their voters were asked to vote again")
+    silent_seconds: int = Field(description="since it last said anything, by Redis' clock")
+    does: str = Field(description="takes votes, refuses votes or silent")
+
+
 class RejectionBody(BaseModel):
     reason: str
     rejected_at: str
@@ -42,7 +51,8 @@ class PanelWords(BaseModel):
 
 class PipelineBody(BaseModel):
     state: str = Field(
-        description="counting, delayed, nobody_counts, database_unreachable, redis_unreachable or unknown"
+        description="counting, delayed, votes_refused, votes_in_doubt, nobody_takes_votes, nobody_counts, "
+        "database_unreachable, redis_unreachable, queue_broken or unknown"
     )
     severity: str = Field(description="well, warning or alarm")
     title: str = Field(description="the state in one sentence")
@@ -54,9 +64,11 @@ class PipelineBody(BaseModel):
     recorded: Flow | None = Field(description="settled: recorded, rejected, or dropped by a reset")
     rejected: int | None
     last_rejected: list[RejectionBody] | None = Field(description="the newest first")
+    refusal: str | None = Field(description='why Redis takes no votes now, "" if it does')
+    vote_services: list[VoteServiceBody] | None
     workers: WorkersBody | None
     viewers: int = Field(description="open dashboards of this process")
-    redis: str = Field(description="answers, unreachable, refuses or not_configured")
+    redis: str = Field(description="answers, unreachable, refuses, broken or not_configured")
     database: str = Field(description="answers, unreachable, refuses or not_configured")
     words: dict[str, PanelWords] = Field(description="the figures as the page writes them")
 

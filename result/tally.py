@@ -1,18 +1,21 @@
 """The tally: how many votes each option has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from asyncpg import Connection
+from asyncpg import Connection, Record
 
 from common.ballot import Ballot, Option
 from common.web import rfc3339
 
-# as many rows as options, however many votes there are
+# As many rows as options, however many votes there are. A time that Python doesn't know (infinity, the year 20000) is
+# left out here: asyncpg could not even read it.
 READ = """
-SELECT vote, votes, as_of
+SELECT vote, votes,
+       CASE WHEN as_of::timestamptz BETWEEN '0001-01-01 00:00Z' AND '9999-12-31 23:59:59.999999Z'
+            THEN as_of::timestamptz END AS as_of
   FROM tallies
 """
 
@@ -42,12 +45,29 @@ class Tally:
         return other is not None and (self.votes, self.as_of) == (other.votes, other.as_of)
 
 
+class UnreadableTally(Exception):
+    """The table `tallies` holds what is no tally: it is not ours, or somebody has changed it."""
+
+
 async def read_tally(connection: Connection, hint: Hint = NO_HINT) -> Tally:
-    """Read the tally as it is now."""
+    """Read the tally as it is now; raises UnreadableTally, besides what asyncpg raises."""
     read_at = datetime.now(UTC)
-    rows = await connection.fetch(READ)
+    try:
+        rows = await connection.fetch(READ)
+    except (ValueError, OverflowError) as error:  # a text that is not in UTF-8, for one
+        raise UnreadableTally(f"the table tallies can't be read: {error}") from error
     cast_times = [row["as_of"] for row in rows if row["as_of"] is not None]
-    return Tally({row["vote"]: row["votes"] for row in rows}, max(cast_times, default=None), read_at, hint)
+    return Tally(_votes(rows), max(cast_times, default=None), read_at, hint)
+
+
+def _votes(rows: Sequence[Record]) -> dict[str, int]:
+    votes: dict[str, int] = {}
+    for row in rows:
+        option, count = row["vote"], row["votes"]
+        if not isinstance(option, str) or not isinstance(count, int) or count < 0 or option in votes:
+            raise UnreadableTally(f"the table tallies holds what is no tally: {option!r} has {count!r} votes")
+        votes[option] = count
+    return votes
 
 
 def snapshot(tally: Tally, ballot: Ballot) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from asyncpg import Connection
 from common import traces
 from common.ballot import CHANNEL
 from common.reachable import Reachable
-from result.tally import Hint, Tally, read_tally
+from result.tally import Hint, Tally, UnreadableTally, read_tally
 
 READ_AT_MOST_EVERY_SECONDS = 0.1  # with nobody or with many to show it to
 READ_FOR_FEW_EVERY_SECONDS = 0.02  # a vote waits for the next reading: half of this is what a viewer feels of it
@@ -61,7 +61,10 @@ class TablesMissing(Exception):
     """The database is there, its tables are not."""
 
 
-Unavailable = (TablesMissing, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# A connection that was cut in the middle of an answer is an InternalClientError, which is none of the other two.
+LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+Unavailable = (TablesMissing, UnreadableTally, *LOST)
 
 
 def pause_seconds(viewers: int) -> float:
@@ -81,9 +84,9 @@ async def watch_tally(
     while True:
         try:
             async with _listen(database_url) as (connection, hints):
-                server.answers()
                 # the first read also shows what happened while nobody listened
                 async for tally in _readings(connection, hints, count_viewers):
+                    server.answers()
                     if not connected:
                         log.info("watching_the_tally")
                     connected, pause = True, BACK_OFF_SECONDS[0]

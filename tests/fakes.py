@@ -4,14 +4,15 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from common.overview import LAST_REJECTED, Overview, Rejection, cast_time
+from common.overview import LAST_REJECTED, MESSAGE_BYTES, Overview, Rejection, cast_time, rejection_note
 from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, Peek, QueueUnavailable
 
 
 class FakeVoteQueue:
-    """The vote queue in memory; `failing`: Redis is gone; `losing_answers`: it goes after it took a push.
+    """The vote queue in memory.
 
-    `pushable`, cleared: Redis is away, and is waited for.
+    `failing`: Redis is gone; `refusing`: it takes no votes; `losing_answers`: it goes after it took a push; `pushable`,
+    cleared: Redis is away, and is waited for.
     """
 
     def __init__(self) -> None:
@@ -21,6 +22,7 @@ class FakeVoteQueue:
         self.resets = 0
         self.pushes: list[int] = []
         self.failing = False
+        self.refusing = False
         self.losing_answers = False
         self.problem = ""
         self.arrived = asyncio.Event()
@@ -32,7 +34,7 @@ class FakeVoteQueue:
 
     async def push(self, messages: Sequence[bytes], *, within: float = PUSH_TIMEOUT_SECONDS) -> int:
         await asyncio.sleep(0)
-        if self.failing:
+        if self.failing or self.refusing:
             raise NotPushed("Redis: told to fail")
         self.messages += messages
         self.pushes.append(len(messages))
@@ -63,9 +65,7 @@ class FakeVoteQueue:
 
     async def reject(self, rejected: Sequence[tuple[bytes, str]]) -> None:
         await self._answer()
-        self.rejected += [
-            {"message": message.decode(errors="backslashreplace"), "reason": why} for message, why in rejected
-        ]
+        self.rejected += [json.loads(rejection_note(message, why, "")) for message, why in rejected]
 
     async def wait(self, timeout_seconds: int) -> bool:
         await self._answer()
@@ -92,8 +92,13 @@ class FakeVoteQueue:
     async def overview(self) -> Overview:
         await self._answer()
         last = [Rejection(note["message"], note["reason"], "") for note in self.rejected[-LAST_REJECTED:]]
-        oldest = cast_time(self.messages[:1])
+        oldest = cast_time([message[:MESSAGE_BYTES] for message in self.messages[:1]])
         return Overview(len(self.messages), self.counted, oldest, len(self.rejected), tuple(last))
+
+    async def check_writable(self) -> None:
+        await self._answer()
+        if self.refusing:
+            raise QueueUnavailable("Redis takes no votes: told to refuse")
 
     async def ping(self) -> None:
         await self._answer()

@@ -10,6 +10,7 @@ from common.queue_watch import QueueWatch
 from common.roll import Roll
 from common.settings import DEVELOPMENT_KEY, Settings
 from common.vote_queue import VoteQueue
+from vote.announce import announce
 from vote.app import create_app
 from vote.door import Door
 from vote.exchange import exchange_counts
@@ -24,10 +25,11 @@ async def main(settings: Settings) -> None:
     warn_of_development_key(settings)
     async with VoteQueue.open(settings.redis_address) as queue, Roll.open(settings.redis_address) as roll:
         pusher, watch, poll = VotePusher(queue), QueueWatch(queue), Poll(settings.ballot)
-        health = Health({"redis": queue.ping})
+        health = Health({"redis": queue.check_writable})
         door = Door(settings, roll)
         app = create_app(settings, pusher, health, lambda: counting_is_delayed(watch.overview), door=door, poll=poll)
-        loops = (pusher.run(), watch.run(), poll.watch(queue), exchange_counts(settings.redis_address, door.limits))
+        counts = exchange_counts(settings.redis_address, door.limits)
+        loops = (pusher.run(), watch.run(), poll.watch(queue), counts, announce(settings.redis_address))
         bind = (settings.host, settings.vote_port)
         await serve(app, bind=bind, health=health, tls=settings.tls, loops=loops)
 

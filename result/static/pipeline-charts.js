@@ -17,9 +17,11 @@ const FIGURES = {
   oldest: ({ oldest_waiting_seconds: seconds }) => seconds,
   rejected: ({ rejected }) => rejected,
   viewers: ({ viewers }) => viewers,
+  voting: ({ vote_services: services }) => services && services.reduce((sum, each) => sum + told(each), 0),
   workers: ({ workers }) => workers && workers.standing_by.length + (workers.counting ? 1 : 0),
 };
 
+const told = ({ refused, unrecorded }) => refused + unrecorded; // to come again, or that it is no good
 // A rate takes two looks: before the second one nothing is missing yet.
 const flow = (known) => known && (known.per_second ?? undefined);
 const say = (value) => (Number.isInteger(value) ? value.toLocaleString("en") : rate(value));

@@ -1,12 +1,17 @@
-// Who counts, and why messages were rejected: lists that are made anew only when they say something else.
+// Who takes votes, who counts, and why messages were rejected: lists that are made anew only when they say something else.
 import { time } from "./words.js";
 
 export class Lists {
-  constructor({ workers, reasons, templates }) {
-    Object.assign(this, { workers, reasons, templates, shown: {} });
+  constructor({ services, workers, reasons, templates }) {
+    Object.assign(this, { services, workers, reasons, templates, shown: {} });
   }
 
-  show({ workers, redis, last_rejected: reasons }) {
+  show({ vote_services: services, workers, redis, last_rejected: reasons }) {
+    this.fill("services", services && services.map(({ name, does }) => [name, does]), {
+      none: "No vote service is connected to Redis.",
+      unknown: "That can’t be known now.",
+      make: (entry, [name, does]) => this.worker(entry, name, does),
+    });
     // A worker keeps its lock while it waits for Redis.
     const counts = workers?.counting && redis !== "unreachable";
     const all = workers && [

@@ -14,7 +14,12 @@ const panels = new Map([...document.querySelectorAll("[data-panel]")].map((each)
 
 const announcer = new Announcer(byId("announcer"));
 const charts = new Charts(panels);
-const lists = new Lists({ workers: byId("workers"), reasons: byId("reasons"), templates: byId });
+const lists = new Lists({
+  services: byId("services"),
+  workers: byId("workers"),
+  reasons: byId("reasons"),
+  templates: byId,
+});
 const poller = new Poller({
   url: new URL("api/pipeline", document.baseURI).href,
   pause: PAUSE,

@@ -5,8 +5,10 @@ Its pictures are in `.data/screenshots/` after each run.
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from redis import Redis
 
 from local.running import Running
 from tests.e2e.pages import expect_state, keep_picture, vote
@@ -14,7 +16,7 @@ from tests.e2e.visitors import Visitors
 from tests.system import paused
 
 SIZES = {"phone": (360, 740), "desktop": (1280, 800), "beamer": (1920, 1080)}
-LOOKS = (("light", "desktop"), ("dark", "phone"), ("light", "beamer"))
+LOOKS = (("light", "desktop"), ("dark", "desktop"), ("light", "phone"), ("dark", "phone"), ("light", "beamer"))
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -89,6 +91,52 @@ def test_while_redis_hangs_it_is_said_that_voting_is_refused(poll: Running, visi
         expect(panel(page, "waiting")).to_have_text("?")
         expect(panel(page, "workers")).to_have_text("nobody")
         keep_pictures(pages, "redis-gone")
+    expect_title(page, "Votes are counted as they come.")
+
+
+def test_while_redis_is_full_it_is_said_that_votes_are_refused(poll: Running, visitors: Visitors) -> None:
+    pages = open_all(visitors, poll)
+    page = pages["light-desktop"]
+    expect_title(page, "Votes are counted as they come.")
+    expect(panel(page, "voting")).to_have_text("1")
+    expect(page.locator("#services")).to_contain_text("takes votes")
+    with Redis.from_url(poll.redis_url) as redis:
+        redis.config_set("maxmemory", 1)
+        try:
+            refused = httpx.post(poll.vote_url, data={"vote": "a"})
+            assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            for each in pages.values():
+                expect_title(each, "Votes are refused: Redis has no memory left.")
+            expect(page.locator('[data-panel="voting"] .panel-note')).to_have_text("1 of 1 not accepted in 10 s")
+            expect(page.locator("#services")).to_contain_text("refuses votes")
+            keep_pictures(pages, "votes-refused")
+        finally:
+            redis.config_set("maxmemory", 0)
+    expect_title(page, "Voters are asked to vote again: 1 vote may not have been recorded.")
+    keep_picture(page, "pipeline-votes-in-doubt")
+    expect(page.locator("#title")).to_have_text("Votes are counted as they come.", timeout=30_000)
+
+
+def test_while_redis_holds_back_writes_it_is_said_that_votes_are_refused(poll: Running, visitors: Visitors) -> None:
+    page = open_pipeline(visitors, poll)
+    expect_title(page, "Votes are counted as they come.")
+    with Redis.from_url(poll.redis_url) as redis:
+        redis.client_pause(60_000, all=False)
+        expect_title(page, "Votes are refused: Redis holds back whatever would change something.")
+        redis.client_unpause()
+    expect_title(page, "Votes are counted as they come.")
+
+
+def test_while_no_vote_service_runs_it_is_said_that_nobody_can_vote(poll: Running, visitors: Visitors) -> None:
+    pages = open_all(visitors, poll)
+    page = pages["light-desktop"]
+    expect_state(page, "live")
+    with paused(poll.pids["vote"]):
+        for each in pages.values():
+            expect(each.locator("#title")).to_have_text("No vote service is running: nobody can vote.", timeout=30_000)
+        expect(panel(page, "voting")).to_have_text("none")
+        expect(page.locator("#services")).to_contain_text("silent")
+        keep_pictures(pages, "nobody-takes-votes")
     expect_title(page, "Votes are counted as they come.")
 
 

@@ -1,10 +1,13 @@
-"""The queue at a glance: what those see who watch it."""
+"""The queue at a glance: what those see who watch it, whatever is in Redis."""
 
+import json
 from datetime import UTC, datetime
 
+import pytest
 from redis.asyncio import Redis
 
-from common.vote_queue import REJECTED, VOTES, VoteQueue
+from common.overview import MESSAGE_BYTES, NOTE_BYTES
+from common.vote_queue import COUNTED, REJECTED, VOTES, QueueBroken, VoteQueue
 from local import servers
 from tests.fakes import message
 from tests.integration.test_vote_queue import AnyQueue, any_queue
@@ -60,3 +63,74 @@ async def test_a_head_that_is_no_vote_and_notes_of_others_spoil_nothing(
 
     assert overview.oldest_seconds() is None
     assert [each.reason for each in overview.last_rejected] == ["unknown: the note can't be read"] * 2 + ["7"]
+
+
+async def test_of_a_long_message_only_the_beginning_is_kept_when_it_is_rejected(any_queue: AnyQueue) -> None:
+    """Its true length is kept as well, and one that a vote service of ours may have written is kept whole."""
+    await any_queue.reject([(b"x" * 10_000_000, "no vote"), (b"y" * MESSAGE_BYTES, "none either")])
+
+    long, short = (await any_queue.overview()).last_rejected
+
+    assert (long.message, long.reason) == ("x" * MESSAGE_BYTES, "no vote")
+    assert (short.message, short.reason) == ("y" * MESSAGE_BYTES, "none either")
+
+
+async def test_a_vote_too_long_to_be_looked_at_does_not_say_when_it_was_cast(any_queue: AnyQueue) -> None:
+    long = message("v", "a", cast_at=datetime.now(UTC).timestamp(), more="x" * MESSAGE_BYTES)
+    await any_queue.push([long])
+
+    overview = await any_queue.overview()
+
+    assert (overview.waiting, overview.oldest_seconds()) == (1, None)
+
+
+async def test_the_longest_note_is_not_taken_for_too_long(queue: VoteQueue, redis: servers.Server) -> None:
+    await queue.reject([(b"\x01" * 10_000, "\N{GRINNING FACE}" * 10_000)])
+
+    async with Redis.from_url(redis.url) as client:
+        note = await client.lindex(REJECTED, 0)
+    assert isinstance(note, bytes)
+    assert len(note) < NOTE_BYTES
+    assert json.loads(note)["message_bytes"] == 10_000
+    assert (await queue.overview()).last_rejected[0].message == "\x01" * MESSAGE_BYTES
+
+
+async def test_an_overview_reads_little_whatever_others_have_written(queue: VoteQueue, redis: servers.Server) -> None:
+    """Every second each service looks: messages of 10 MB would be 60 MB for each of them."""
+    huge = b"x" * 10_000_000
+    async with Redis.from_url(redis.url) as client:
+        await client.rpush(VOTES, huge)
+        for _ in range(5):
+            await client.rpush(REJECTED, huge)
+        before = (await client.info("stats"))["total_net_output_bytes"]
+
+        overview = await queue.overview()
+
+        read = (await client.info("stats"))["total_net_output_bytes"] - before
+        await client.flushall()
+    assert read < MESSAGE_BYTES + 5 * NOTE_BYTES + 20_000
+    assert (overview.waiting, overview.rejected, overview.oldest_cast_at) == (1, 5, None)
+    assert {each.reason for each in overview.last_rejected} == {"unknown: the note is too long"}
+
+
+@pytest.mark.parametrize("key", [VOTES, COUNTED, REJECTED])
+async def test_a_key_of_the_queue_that_holds_something_else_is_the_queues_fault(
+    queue: VoteQueue, redis: servers.Server, key: str
+) -> None:
+    """Whoever watches must go on: its loop knows QueueUnavailable, of which this is a kind, and nothing else."""
+    async with Redis.from_url(redis.url) as client:
+        await client.hset(key, "a", "b")
+
+    with pytest.raises(QueueBroken, match="WRONGTYPE"):
+        await queue.overview()
+
+
+@pytest.mark.parametrize("counted", [" 7", "many", "1.5", "-1", "9" * 5000, "0x10"])
+async def test_a_count_that_is_no_number_is_the_queues_fault(
+    queue: VoteQueue, redis: servers.Server, counted: str
+) -> None:
+    async with Redis.from_url(redis.url) as client:
+        await client.set(COUNTED, counted)
+
+    with pytest.raises(QueueBroken, match="which is no count of votes"):
+        await queue.overview()

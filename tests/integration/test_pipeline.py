@@ -1,5 +1,6 @@
 """What the pipeline page knows of the real servers, and what it says while one of them is gone."""
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from redis import Redis
 
 from common.counting import COUNTING_LOCK, worker_name
 from local import servers
-from result.pipeline_sources import NotSeen, WorkersInDatabase, workers_in
+from result.pipeline import NotSeen, WorkersInDatabase
 from tests.fakes import message
 from tests.services import Service, service
 from tests.waiting import eventually, eventually_async
@@ -21,10 +22,11 @@ Report = dict[str, Any]
 
 @dataclass
 class Plant:
-    """Both servers, and a result service that looks at them."""
+    """Both servers, a vote service, and a result service that looks at them."""
 
     redis: servers.Server
     database: str
+    vote: Service
     result: Service
 
     def until(self, is_so: Callable[[Report], bool], saying: str) -> Report:
@@ -42,6 +44,15 @@ class Plant:
     def worker(self) -> Any:
         return service("worker", redis_url=self.redis.url, database_url=self.database)
 
+    def set(self, **settings: object) -> None:
+        with Redis.from_url(self.redis.url) as client:
+            for name, value in settings.items():
+                client.config_set(name.replace("_", "-"), value)
+
+    def cast(self) -> int:
+        """Vote; returns the status."""
+        return self.vote.client.post(f"{self.vote.url}/api/votes", json={"vote": "a"}).status_code
+
     def push(self, *messages: bytes) -> None:
         with Redis.from_url(self.redis.url) as client:
             client.rpush("votes", *messages)
@@ -49,9 +60,14 @@ class Plant:
 
 @pytest.fixture
 def plant(database: str, tmp_path: Path) -> Iterator[Plant]:
-    with servers.redis(tmp_path) as redis, service("result", redis_url=redis.url, database_url=database) as result:
+    with (
+        servers.redis(tmp_path) as redis,
+        service("vote", redis_url=redis.url) as vote,
+        service("result", redis_url=redis.url, database_url=database) as result,
+    ):
+        vote.until_ready()
         result.until_ready()
-        yield Plant(redis, database, result)
+        yield Plant(redis, database, vote, result)
 
 
 def test_without_a_worker_it_says_that_nobody_counts_and_with_one_who_does(plant: Plant) -> None:
@@ -105,6 +121,82 @@ def test_without_redis_it_says_that_voting_is_refused_and_goes_on(plant: Plant) 
         eventually(lambda: plant.until_state("counting")["recorded"]["total"] == 1, within=20)
 
 
+def test_a_full_redis_is_said_to_refuse_votes_also_by_the_vote_service(plant: Plant) -> None:
+    """A full one refuses writes, and so does any note of a vote service: its connection's name gets through."""
+    with plant.worker() as worker:
+        worker.until_ready()
+        plant.until_state("counting")
+        plant.set(maxmemory=1)
+        assert plant.cast() == 503
+        report = plant.until(lambda report: told_to_vote_again(report) == 1, "the vote service tells of it")
+        assert (report["state"], report["title"]) == ("votes_refused", "Votes are refused: Redis has no memory left.")
+        assert "maxmemory" in plant.vote.get("/readyz").json()["failing"]["redis"]
+        plant.set(maxmemory=0)
+        plant.until_state("votes_in_doubt")
+        plant.until_state("counting")  # when that vote is some seconds old
+        assert plant.vote.is_ready()
+
+
+def test_a_redis_that_holds_back_writes_is_said_to_refuse_votes(plant: Plant) -> None:
+    with plant.worker() as worker:
+        worker.until_ready()
+        plant.until_state("counting")
+        with Redis.from_url(plant.redis.url) as client:
+            client.client_pause(60_000, all=False)
+            report = plant.until_state("votes_refused")
+            assert report["title"] == "Votes are refused: Redis holds back whatever would change something."
+            assert [each["does"] for each in report["vote_services"]] == ["refuses votes"]
+            assert plant.vote.get("/readyz").status_code == 503
+            client.client_unpause()
+        plant.until_state("counting")
+        eventually(plant.vote.is_ready, within=20)
+
+
+def test_a_replica_is_said_to_refuse_votes(plant: Plant) -> None:
+    plant.push(message("v", "a"))
+    with Redis.from_url(plant.redis.url) as client:
+        client.replicaof("127.0.0.1", "1")
+        report = plant.until_state("votes_refused")
+        assert report["title"] == "Votes are refused: this Redis is a replica, which only reads."
+        assert report["detail"].endswith("1 vote waits, none is lost. Nobody is counting.")
+        client.replicaof("NO", "ONE")
+    plant.until_state("nobody_counts")
+
+
+def test_a_vote_service_that_hangs_or_is_gone_is_missed(plant: Plant) -> None:
+    with plant.worker() as worker:
+        worker.until_ready()
+        report = plant.until(lambda report: report["state"] == "counting" and report["vote_services"], "it is seen")
+        assert report["vote_services"][0]["name"].endswith(f":{plant.vote.process.pid}")
+        plant.vote.process.send_signal(signal.SIGSTOP)
+        report = plant.until_state("nobody_takes_votes")
+        assert [each["does"] for each in report["vote_services"]] == ["silent"]
+        plant.vote.process.send_signal(signal.SIGCONT)
+        plant.until_state("counting")
+        plant.vote.kill()
+        report = plant.until_state("nobody_takes_votes")
+        assert report["title"] == "No vote service is running: nobody can vote."
+        plant.until(lambda report: report["vote_services"] == [], "its connection is gone")
+
+
+@pytest.mark.parametrize(
+    ("key", "state"),
+    [("{votes}:counted", "queue_broken"), ("votes:rejected", "queue_broken"), ("votes", "votes_refused")],
+)
+def test_a_key_of_the_queue_that_holds_something_else_is_told_and_ends_nothing(
+    plant: Plant, key: str, state: str
+) -> None:
+    plant.until_state("nobody_counts")
+    with Redis.from_url(plant.redis.url) as client:
+        client.set(key, "nonsense")
+        report = plant.until_state(state)
+        assert "Redis holds something else where the queue should be" in report["title"]
+        assert report["redis"] == "broken"
+        client.delete(key)
+    plant.until_state("nobody_counts")
+    assert plant.vote.is_ready()
+
+
 async def test_without_the_database_it_says_that_counting_waits(plant: Plant, postgres: servers.Server) -> None:
     plant.until_state("nobody_counts")
     plant.push(message("v", "a"), message("w", "b"))
@@ -128,6 +220,10 @@ def test_a_result_service_that_nobody_told_of_redis_works_and_says_what_it_can_n
             assert (report["redis"], report["waiting"]) == ("not_configured", None)
             assert report["workers"] == {"counting": None, "standing_by": []}
         assert result.get("/api/tally").status_code == 200
+
+
+def told_to_vote_again(report: Report) -> int:
+    return sum(each["unrecorded"] for each in report["vote_services"] or [])
 
 
 async def test_a_role_without_any_rights_sees_who_counts(database: str) -> None:
@@ -158,10 +254,11 @@ async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
     database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL writes FATAL into its log when it ends an idle connection, and that looks like a fault."""
-    monkeypatch.setattr("result.pipeline_sources.ANSWER_SECONDS", 5.0)
-    monkeypatch.setattr("result.pipeline_sources.LET_GO_SECONDS", -4.9)
+    monkeypatch.setattr("result.pipeline.ANSWER_SECONDS", 5.0)
+    monkeypatch.setattr("result.pipeline.LET_GO_SECONDS", -4.9)
     look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallyho-pipeline'"
-    async with workers_in(database) as workers:
+    workers = WorkersInDatabase(database)
+    try:
         for _ in range(2):  # it connects again when somebody looks again
             await workers.read()
 
@@ -169,3 +266,5 @@ async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
                 return bool(await connection.fetchval(f"{look} AND datname = current_database()") == 0)
 
             await eventually_async(is_gone, within=30)
+    finally:
+        workers.close()

@@ -1,16 +1,22 @@
 """Least rights in Redis: each user may do what its service must, and nothing else."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from common.roll import Roll
+from common.tasks import end
 from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
+from common.vote_services import vote_services
 from local.codes import give_out
 from local.redis_users import write_users
 from tests.fakes import message
 from tests.integration.guarded_redis import GuardedRedis, guarded_redis, has_users, refusal
+from tests.waiting import eventually_async
+from vote.announce import announce
 from vote.exchange import exchange
 from vote.limits import Limit
 
@@ -37,6 +43,8 @@ NOBODY_MAY = [
     ("SET", "votes", "x"),
     ("RENAME", "votes", "mine"),
     ("PUBLISH", "tallies", "x"),
+    ("RPUSHX", "votes", "x"),
+    ("EVAL_RO", "return 1", "1", "else"),
 ]
 FORBIDDEN = {
     "vote": [
@@ -55,7 +63,13 @@ FORBIDDEN = {
         ("LPUSH", "votes", "x"),
         ("CLIENT", "KILL", "TYPE", "normal"),
     ],
-    "result": [*NOBODY_MAY, ("RPUSH", "votes", "x"), ("LTRIM", "votes", "1", "0"), ("EVAL", "return 1", "0")],
+    "result": [
+        *NOBODY_MAY,
+        ("RPUSH", "votes", "x"),
+        ("LTRIM", "votes", "1", "0"),
+        ("EVAL", "return 1", "0"),
+        ("CLIENT", "KILL", "TYPE", "normal"),
+    ],
 }
 
 
@@ -81,8 +95,11 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         VoteQueue.open(urls["result"]) as result,
     ):
         await owner.drop_all()
+        await vote.check_writable()
+        await result.check_writable()
         await vote.push([message("1", "a"), b"nonsense"])
         assert (await result.overview()).waiting == (await vote.overview()).waiting == 2
+        assert (await worker.overview()).waiting == 2
         assert await worker.wait(1)
         peek = await worker.peek(10)
         await worker.reject([(b"nonsense", "no vote")])
@@ -92,6 +109,35 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         assert (overview.waiting, overview.rejected) == (0, 1)
         for queue in (vote, worker, result):
             await queue.ping()
+
+
+@pytest.mark.parametrize("user", ["vote", "worker", "result"])
+async def test_a_script_that_only_reads_may_not_write(redis_for_users: GuardedRedis, user: str) -> None:
+    push = "return redis.call('RPUSH', KEYS[1], 'x')"
+    async with VoteQueue.open(redis_for_users.urls["owner"]) as owner:
+        await owner.drop_all()
+
+        assert refusal(redis_for_users.urls[user], "EVAL_RO", push, "1", "votes")
+        assert await owner.waiting() == 0
+
+
+async def test_vote_may_say_that_it_runs_and_result_hears_it(redis_for_users: GuardedRedis) -> None:
+    urls = redis_for_users.urls
+    async with Redis.from_url(urls["result"]) as result:
+        announcing = asyncio.create_task(announce(urls["vote"], "here:1"))
+
+        async def names() -> list[str]:
+            return [service.name for service in await vote_services(result)]
+
+        try:
+            await eventually_async(lambda: _equals(names(), ["here:1"]), within=20)
+        finally:
+            await end(announcing)
+        await eventually_async(lambda: _equals(names(), []), within=20)
+
+
+async def _equals(answer: Awaitable[object], wanted: object) -> bool:
+    return await answer == wanted
 
 
 async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> None:

@@ -12,7 +12,7 @@ from local import servers
 from tests.fakes import message
 from tests.robustness.figures import tried
 from tests.services import service
-from tests.waiting import eventually_async
+from tests.waiting import eventually, eventually_async
 
 
 @pytest.fixture
@@ -44,14 +44,16 @@ async def test_a_full_redis_refuses_votes_in_clear_words_and_the_worker_makes_ro
     await queue.push([b"nonsense"])
     accepted = await fill(queue, admin)
     with service("vote", redis_url=redis.url) as vote:
-        vote.until_ready()
+        # it runs, and is not ready: it could not take a vote
+        not_ready = eventually(lambda: vote.get("/readyz"), within=30, despite=(httpx.TransportError,))
+        assert (not_ready.status_code, vote.get("/healthz").status_code) == (503, 200)
+        assert "maxmemory" in not_ready.json()["failing"]["redis"]
         refused = await post(f"{vote.url}/api/votes", json={"vote": "b"})
         page = await post(vote.url, data={"vote": "b"})
         assert (refused.status_code, page.status_code) == (503, 503)
         assert refused.json()["error"]["code"] == "queue_full"
         assert "was not recorded" in page.text
         assert refused.headers["Retry-After"]
-        assert vote.get("/readyz").status_code == 200
         assert await queue.waiting() == (await queue.overview()).waiting == accepted + 1
 
         with service("worker", redis_url=redis.url, database_url=empty_database):
@@ -63,6 +65,7 @@ async def test_a_full_redis_refuses_votes_in_clear_words_and_the_worker_makes_ro
 
             await eventually_async(accepted_again, within=30)
             await eventually_async(lambda: is_empty(queue), within=30)
+            vote.until_ready()
     assert await votes_of(empty_database) == {"a": accepted, "b": 1}
     assert await admin.llen("votes:rejected") == 1
 

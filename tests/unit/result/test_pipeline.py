@@ -7,17 +7,30 @@ from typing import Any
 import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 from common.ops import Health
 from common.overview import Overview, Rejection
 from common.settings import Settings
-from common.vote_queue import QueueUnavailable
+from common.vote_queue import QueueBroken, QueueFull, QueueUnavailable
+from common.vote_services import VoteService
 from result import pipeline as pipeline_module
 from result.app import create_app
 from result.board import Board
-from result.pipeline import RATE_ACROSS_SECONDS, Pipeline, Sources
-from result.pipeline_sources import NotSeen, Workers, queue_reader
+from result.pipeline import (
+    COMING_BACK_SECONDS,
+    RATE_ACROSS_SECONDS,
+    NotSeen,
+    Pipeline,
+    Sources,
+    intake_reader,
+    seen_in_redis,
+)
+from result.pipeline_report import Intake, Workers
 from result.viewers import Viewers
+
+ONE_SERVICE: tuple[VoteService, ...] = (VoteService("vote:1", accepted=20, refused=2, unrecorded=0),)
 
 
 class Plant:
@@ -25,6 +38,7 @@ class Plant:
 
     def __init__(self) -> None:
         self.overview = Overview(waiting=4, counted=10, oldest_cast_at=None, rejected=0, last_rejected=())
+        self.services = ONE_SERVICE
         self.problem: Exception | None = None
         self.looks = 0
 
@@ -38,8 +52,13 @@ class Plant:
     async def workers(self) -> Workers:
         return Workers("here:1", ("there:2",))
 
+    async def intake(self) -> Intake:
+        if self.problem:
+            raise self.problem
+        return Intake("", self.services)
+
     def sources(self) -> Sources:
-        return Sources(self.queue, self.workers, lambda: 3)
+        return Sources(self.queue, self.workers, self.intake, lambda: 3)
 
 
 @pytest.fixture
@@ -91,6 +110,8 @@ async def test_the_figures_are_those_of_the_queue_and_the_database(pipeline: Pip
     assert report["recorded"] == {"total": 10, "per_second": None}
     assert (report["waiting"], report["viewers"]) == (4, 3)
     assert report["workers"] == {"counting": "here:1", "standing_by": ["there:2"]}
+    assert [(each["name"], each["does"]) for each in report["vote_services"]] == [("vote:1", "takes votes")]
+    assert report["words"]["voting"] == {"value": "1", "note": "2 of 22 not accepted in 10 s"}
 
 
 async def test_a_rate_is_what_came_since_the_last_look(plant: Plant) -> None:
@@ -149,9 +170,79 @@ async def test_only_a_redis_that_somebody_named_is_missed(is_set: bool, state: s
         raise QueueUnavailable("Redis: no")
 
     with pytest.raises(NotSeen) as caught:
-        await queue_reader(gone, address_is_set=is_set)()
+        await seen_in_redis(gone, address_is_set=is_set)()
 
     assert caught.value.state == state
+
+
+async def test_a_queue_that_is_none_is_not_called_unreachable() -> None:
+    async def broken() -> Overview:
+        raise QueueBroken("Redis: WRONGTYPE")
+
+    with pytest.raises(NotSeen) as caught:
+        await seen_in_redis(broken, address_is_set=True)()
+
+    assert caught.value.state == "broken"
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        (OutOfMemoryError("command not allowed"), "Redis has no memory left"),
+        (ReadOnlyError("You can't write"), "this Redis is a replica, which only reads"),
+        (TimeoutError(), "Redis holds back whatever would change something"),
+        (ResponseError("MISCONF Errors writing to the AOF file: No space left"), "Redis can't write to its disk"),
+        (ResponseError("NOREPLICAS Not enough good replicas to write."), "Redis misses its replicas"),
+        (ResponseError("CLUSTERDOWN The cluster is down"), "Redis says: CLUSTERDOWN The cluster is down"),
+        (NoPermissionError("this user has no permissions"), None),
+        (NotConnected("gone"), None),
+        (None, ""),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_why_redis_takes_no_votes_is_said_in_few_words(said: Exception | None, refusal: str | None) -> None:
+    async def check() -> None:
+        if said is not None:
+            kind = QueueFull if isinstance(said, OutOfMemoryError) else QueueUnavailable
+            raise kind("Redis takes no votes") from said
+
+    async def services() -> tuple[VoteService, ...]:
+        return ONE_SERVICE
+
+    assert await intake_reader(check, services)() == Intake(refusal, ONE_SERVICE)
+
+
+@pytest.mark.parametrize("error", [NoPermissionError("client|list"), NotConnected("gone"), TimeoutError()])
+async def test_vote_services_that_can_not_be_seen_are_not_said_to_be_gone(error: Exception) -> None:
+    async def check() -> None: ...
+
+    async def services() -> tuple[VoteService, ...]:
+        raise error
+
+    assert await intake_reader(check, services)() == Intake("", None)
+
+
+@pytest.mark.usefixtures("always_looking")
+async def test_vote_services_that_come_back_to_redis_are_given_a_moment(plant: Plant) -> None:
+    now = [0.0]
+    pipeline = Pipeline(plant.sources(), lambda: now[0])
+    plant.problem = NotSeen("unreachable", "gone")
+    await pipeline.report()
+    plant.problem, plant.services = None, ()
+
+    now[0] = COMING_BACK_SECONDS - 1
+    assert (await pipeline.report())["state"] == "counting"
+    now[0] = COMING_BACK_SECONDS + 1
+    assert (await pipeline.report())["state"] == "nobody_takes_votes"
+
+
+async def test_votes_of_a_vote_service_of_another_kind_are_seen_to_arrive(plant: Plant) -> None:
+    """The ancestor's does not say in Redis that it runs."""
+    plant.services = ()
+
+    report = await two_looks(plant, seconds=1, then=replace(plant.overview, waiting=5))
+
+    assert report["state"] == "counting"
 
 
 async def test_page_and_json_say_the_same(plant: Plant) -> None:

@@ -75,6 +75,24 @@ async def test_the_tally_is_told_as_csv(client: Client, board: Board) -> None:
     assert response.mimetype == "text/csv"
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+async def test_no_cell_of_the_csv_is_a_formula(sign: str) -> None:
+    """A spreadsheet would run it; programs get the label with an apostrophe before it, and everything else as it is."""
+    formula = f'{sign}HYPERLINK("http://elsewhere.example","a, b")'
+    ballot = Ballot.of((Option("a", formula), Option("b", "2 = 2, really")))
+    board = Board(ballot, Viewers())
+    board.show(tally({"a": 2, "b": 1, sign: 1}))
+
+    response = await create_app(Settings(), board, Health()).test_client().get("/api/tally.csv")
+
+    rows = list(csv.DictReader(io.StringIO(await response.get_data(as_text=True), newline="")))
+    assert [(row["key"], row["label"], row["votes"]) for row in rows] == [
+        ("a", f"'{formula}", "2"),
+        ("b", "2 = 2, really", "1"),
+        (f"'{sign}", f"'{sign}", "1"),
+    ]
+
+
 @pytest.mark.parametrize("path", ["/api/tally", "/api/tally.csv"])
 async def test_before_the_first_read_there_is_no_tally_to_tell(client: Client, path: str) -> None:
     response = await client.get(path)

@@ -1,0 +1,265 @@
+"""What is to be said of the pipeline, in a sentence and in figures. Pure: the same findings are always told the same.
+
+The worst comes first. That is a voter who can't vote; then votes that nobody counts, which wait and are not lost.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from common.counting import DELAYED_SECONDS
+from common.overview import Overview
+from common.vote_services import LATELY_SECONDS, VoteService
+
+IN_THE_FILE = "What was accepted is in Redis' append-only file, and is counted when Redis is back."
+UNKNOWN = {"value": "?", "note": "can't be known now"}
+REFUSED_BY_CHANCE = 10  # votes: so many may be one visitor's mistake
+
+State = Literal["answers", "unreachable", "refuses", "broken", "not_configured"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The workers that the database knows; one counts, or none does."""
+
+    counting: str | None
+    standing_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How votes get into the queue. What can't be known is None."""
+
+    refusal: str | None  # why Redis takes no votes, "" if it does
+    services: tuple[VoteService, ...] | None
+
+    @property
+    def lately(self) -> tuple[int, int, int]:
+        """How many votes all vote services accepted, refused and left in doubt in the last seconds."""
+        services = self.services or ()
+        return (
+            sum(service.accepted for service in services),
+            sum(service.refused for service in services),
+            sum(service.unrecorded for service in services),
+        )
+
+    @property
+    def running(self) -> int:
+        """How many vote services speak."""
+        return sum(not service.is_silent for service in self.services or ())
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What one look found; `settling`: votes left the queue since the look before, `arriving`: votes came into it.
+
+    `just_back`: Redis was gone a moment ago, so that the vote services may not have come back to it yet.
+    """
+
+    queue: Overview | None = None
+    workers: Workers | None = None
+    redis: State = "answers"
+    database: State = "answers"
+    intake: Intake | None = None
+    settling: bool = False
+    arriving: bool = False
+    just_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sentence, one that explains it, and how bad it is; `state` is the same in one word, for programs."""
+
+    state: str
+    severity: Literal["well", "warning", "alarm"]
+    title: str
+    detail: str
+
+
+def verdict(found: Findings) -> Verdict:
+    """What the findings mean; what can't be known is said to be so."""
+    counting = _counting(found)
+    return _no_way_in(found) or _told_to_vote_again(found, counting) or counting
+
+
+def _no_way_in(found: Findings) -> Verdict | None:
+    """Nobody can vote, although Redis answers."""
+    if found.intake is None:
+        return None
+    refusal, services = found.intake.refusal, found.intake.services
+    if refusal and (found.queue is not None or services is not None):
+        title = f"Votes are refused: {refusal}."
+        detail = f"Voters are asked to vote again. {_left(found)}"
+        return Verdict("votes_refused", "alarm", title, detail)
+    if services is not None and not found.intake.running and not found.arriving and not found.just_back:
+        title = "No vote service is running: nobody can vote."
+        return Verdict("nobody_takes_votes", "alarm", title, f"{_silence(services)} {_left(found)}")
+    return None
+
+
+def _told_to_vote_again(found: Findings, counting: Verdict) -> Verdict | None:
+    """Some can't vote, or all for a reason that lies with their votes."""
+    if found.intake is None or counting.severity == "alarm":
+        return None
+    accepted, refused, unrecorded = found.intake.lately
+    if unrecorded:
+        title = f"Voters are asked to vote again: {_votes(unrecorded)} may not have been recorded."
+        detail = f"In the last {LATELY_SECONDS} s: {accepted:,} accepted, {refused:,} refused."
+        return Verdict("votes_in_doubt", "warning", title, f"{detail} Redis was slow, full, or gone for a moment.")
+    if refused >= REFUSED_BY_CHANCE and not accepted:
+        title = f"All of the last {refused:,} votes were refused."
+        detail = "Too many from one address or voter, a code that is missing or wrong, or no votes for this ballot."
+        return Verdict("votes_refused", "warning", title, f"{detail} The metrics of vote tell which.")
+    return None
+
+
+def _silence(services: Sequence[VoteService]) -> str:
+    if not services:
+        return "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings."
+    hanging = "One has" if len(services) == 1 else f"{len(services)} have"
+    seconds = min(service.silent_seconds for service in services)  # whole ones: Redis tells no less
+    silence = f"{seconds} s" if seconds < 60 else duration(seconds)
+    return f"{hanging} a connection to Redis, and nothing was heard for {silence}."
+
+
+def _left(found: Findings) -> str:
+    """What becomes of the votes that were accepted until now."""
+    waiting = "how many votes wait can't be known now" if found.queue is None else _wait(found.queue)
+    nobody = found.workers is not None and found.workers.counting is None
+    return f"{waiting[0].upper()}{waiting[1:]}.{' Nobody is counting.' if nobody else ''}"
+
+
+def _counting(found: Findings) -> Verdict:
+    """What becomes of votes that are accepted."""
+    if found.queue is None:
+        return _without_queue(found)
+    if found.workers is None:
+        return _without_workers(found, found.queue)
+    if found.workers.counting is None:
+        return Verdict("nobody_counts", "alarm", f"Nobody is counting: {_wait(found.queue)}.", _help(found.workers))
+    age = found.queue.oldest_seconds()
+    if age is not None and age > DELAYED_SECONDS:
+        title = f"Counting is delayed: {_wait(found.queue)}."
+        return Verdict("delayed", "warning", title, f"The oldest has waited for {duration(age)}.")
+    return Verdict("counting", "well", "Votes are counted as they come.", f"At this moment {_wait(found.queue, '')}.")
+
+
+def _without_queue(found: Findings) -> Verdict:
+    if found.redis == "unreachable":
+        more = " The database can't be reached either." if found.database == "unreachable" else ""
+        detail = f"{IN_THE_FILE} Until then nobody can know how many votes wait.{more}"
+        return Verdict(
+            "redis_unreachable", "alarm", "Redis can't be reached: voting is refused, nothing is lost.", detail
+        )
+    if found.redis == "broken":
+        detail = "The log of result says which key it is. Somebody must mend that; until then votes can't be counted."
+        return Verdict("queue_broken", "alarm", "Redis holds something else where the queue should be.", detail)
+    why = "is not told where Redis is (REDIS_URL)" if found.redis == "not_configured" else "is not let in by Redis"
+    detail = f"This page {why}, so it can't know how many votes are accepted, wait or are recorded."
+    if found.database == "unreachable":
+        return Verdict("database_unreachable", "alarm", "The database can't be reached: counting waits.", detail)
+    if found.workers is not None and found.workers.counting is None:
+        title = "Nobody is counting: votes wait, none is lost."
+        return Verdict("nobody_counts", "alarm", title, f"{_help(found.workers)} {detail}")
+    counted = "Somebody counts; the queue can't be seen." if found.workers else "Nothing can be seen of the pipeline."
+    return Verdict("unknown", "warning", counted, detail)
+
+
+def _without_workers(found: Findings, queue: Overview) -> Verdict:
+    if found.settling:
+        detail = f"At this moment {_wait(queue, '')}. This page can't reach the database, which knows who counts."
+        return Verdict("unknown", "warning", "Votes are counted; by whom can't be seen.", detail)
+    if found.database == "unreachable":
+        title = f"The database can't be reached: counting waits, {_wait(queue)}."
+        detail = "Voting goes on. The dashboard shows what it knew last, and says since when."
+        return Verdict("database_unreachable", "alarm", title, detail)
+    title = f"Who counts can't be seen: {_wait(queue)}."
+    return Verdict("unknown", "warning", title, "The database answers, but doesn't let this page in.")
+
+
+def _wait(queue: Overview, lost: str = ", none is lost") -> str:
+    if queue.waiting == 0:
+        return "no vote waits"
+    return f"{queue.waiting:,} {'vote waits' if queue.waiting == 1 else 'votes wait'}{lost}"
+
+
+def _help(workers: Workers) -> str:
+    if workers.standing_by:
+        return "A worker is connected, and begins as soon as it can."
+    return "No worker is connected to the database. As soon as one is, it counts what waits."
+
+
+def words(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """A value and a note for each panel of the page, for the page without JavaScript and the one with it."""
+    said = {
+        "accepted": _flow(figures["accepted"]),
+        "waiting": _count(figures["waiting"], "not yet recorded"),
+        "recorded": _flow(figures["recorded"]),
+        "oldest": _oldest(figures["waiting"], figures["oldest_waiting_seconds"]),
+        "rejected": _count(figures["rejected"], "could not be counted"),
+        "viewers": _count(figures["viewers"], "open dashboards"),
+        "voting": _voting(figures["vote_services"]),
+        "workers": _workers(figures["workers"], figures["redis"]),
+    }
+    return {name: text or UNKNOWN for name, text in said.items()}
+
+
+def duration(seconds: float) -> str:
+    """A time span as people say it."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours = whole // 60, whole // 3600
+    return f"{minutes} min {whole % 60} s" if hours == 0 else f"{hours} h {minutes % 60} min"
+
+
+def _count(number: int | None, note: str) -> dict[str, str] | None:
+    return None if number is None else {"value": f"{number:,}", "note": note}
+
+
+def _votes(number: int) -> str:
+    return f"{number:,} {'vote' if number == 1 else 'votes'}"
+
+
+def _flow(flow: Mapping[str, Any] | None) -> dict[str, str] | None:
+    if flow is None:
+        return None
+    rate = flow["per_second"]
+    note = "how many a second is not known yet" if rate is None else f"{_rate(rate)} a second"
+    return {"value": f"{flow['total']:,}", "note": note}
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate == 0 or rate >= 99.95 else f"{rate:.1f}"
+
+
+def _oldest(waiting: int | None, seconds: float | None) -> dict[str, str] | None:
+    if waiting is None:
+        return None
+    if not waiting:
+        return {"value": "none", "note": "no vote waits"}
+    if seconds is None:
+        return {"value": "?", "note": "the oldest doesn't say when it was cast"}
+    return {"value": duration(seconds), "note": "since it was cast"}
+
+
+def _voting(services: Sequence[Mapping[str, Any]] | None) -> dict[str, str] | None:
+    if services is None:
+        return None
+    running = sum(service["does"] != "silent" for service in services)
+    refused = sum(service["refused"] + service["unrecorded"] for service in services)
+    among = refused + sum(service["accepted"] for service in services)
+    note = f"{refused:,} of {among:,} not accepted in {LATELY_SECONDS} s" if refused else "no vote refused lately"
+    return {"value": f"{running or 'none'}", "note": note}
+
+
+def _workers(workers: Mapping[str, Any] | None, redis: str) -> dict[str, str] | None:
+    if workers is None:
+        return None
+    others = len(workers["standing_by"])
+    if workers["counting"] is None or redis == "unreachable":  # a worker keeps its lock while it waits for Redis
+        connected = others + (workers["counting"] is not None)
+        return {"value": "nobody", "note": f"{connected or 'no'} {'worker' if connected == 1 else 'workers'} connected"}
+    return {"value": "1 worker", "note": f"{others or 'none'} {'stand' if others > 1 else 'stands'} by"}
