@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from local import servers
 from result.pipeline import NotSeen, WorkersInDatabase
 from tests.fakes import message
 from tests.services import Service, service
-from tests.waiting import eventually
+from tests.waiting import eventually, eventually_async
 
 Report = dict[str, Any]
 
@@ -248,3 +249,20 @@ async def test_a_database_that_does_not_let_us_in_is_not_called_unreachable(data
         await WorkersInDatabase(database.replace("postgres@", "stranger@", 1)).read()
 
     assert caught.value.state == "refuses"
+
+
+async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
+    database: str, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL writes FATAL into its log when it ends an idle connection, and that looks like a fault."""
+    monkeypatch.setattr("result.pipeline.ANSWER_SECONDS", 5.0)
+    monkeypatch.setattr("result.pipeline.LET_GO_SECONDS", -4.9)
+    look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallyho-pipeline'"
+    with closing(WorkersInDatabase(database)) as workers:
+        for _ in range(2):  # it connects again when somebody looks again
+            await workers.read()
+
+            async def is_gone() -> bool:
+                return bool(await connection.fetchval(f"{look} AND datname = current_database()") == 0)
+
+            await eventually_async(is_gone, within=30)
