@@ -6,6 +6,7 @@ queue in order. The length of the list is exactly the number of accepted votes t
 
 import asyncio
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,7 @@ POLL_LOOK_SECONDS = 0.25  # how often a vote service looks whether that was empt
 PROBE = "{votes}:probe"  # never exists: appending to what does not exist changes nothing, and is refused like a vote
 
 COMMAND_TIMEOUT_SECONDS = 5.0
+LONG_SECONDS = 60.0  # how long messages of megabytes are not read again, while they are all that is there
 PROBE_TIMEOUT_SECONDS = 1.0  # less than whoever asks for readiness, or for the pipeline page, is kept waiting
 
 
@@ -55,6 +57,16 @@ class Peek:
     messages: list[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """The beginnings of messages that were too long to be read again with every look."""
+
+    position: bytes
+    head: list[bytes]
+    notes: list[bytes]
+    until: float
+
+
 class VoteQueue:
     """The queue in Redis. Every method raises QueueUnavailable when Redis does not answer as it should."""
 
@@ -64,6 +76,7 @@ class VoteQueue:
         self._blocking = client(url, COMMAND_TIMEOUT_SECONDS)
         self._probing = client(url, PROBE_TIMEOUT_SECONDS)  # a paused Redis holds it up, and nobody else
         self._probe: asyncio.Task[None] | None = None
+        self._long: _Long | None = None
         self._server = Reachable("redis")
         self._pushing = Pushing(url, VOTES, self._server)
 
@@ -147,8 +160,14 @@ class VoteQueue:
 
     async def overview(self) -> Overview:
         """The queue at a glance, all of it from one moment."""
-        keys_and_values = (VOTES, COUNTED, REJECTED, LAST_REJECTED, MESSAGE_BYTES, NOTE_BYTES)
-        waiting, counted, head, rejected, notes = await self._ask(self._read(OVERVIEW, keys_and_values, keys=3))
+        long = self._long if self._long and time.monotonic() < self._long.until else None
+        bounds = (LAST_REJECTED, MESSAGE_BYTES, NOTE_BYTES, long.position if long else b"")
+        answer = await self._ask(self._read(OVERVIEW, (VOTES, COUNTED, REJECTED, *bounds), keys=3))
+        waiting, counted, head, rejected, notes, position = answer
+        if long and head is None:
+            head, notes = long.head, long.notes
+        else:
+            self._long = _long(position, head, notes)
         last_rejected = tuple(read_rejection(note) for note in notes)
         return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
 
@@ -176,7 +195,7 @@ class VoteQueue:
             kind = QueueBroken if "WRONGTYPE" in str(error) else QueueUnavailable
             raise kind(f"Redis takes no votes: {why}") from error
 
-    async def _read(self, script: str, keys_and_values: Sequence[str | int], *, keys: int) -> Any:
+    async def _read(self, script: str, keys_and_values: Sequence[str | bytes | int], *, keys: int) -> Any:
         """Run a script that only reads. Redis before 7 knows no such, and holds up this one too while writes wait."""
         try:
             return await cast(Any, self._redis.eval_ro(script, keys, *keys_and_values))
@@ -208,6 +227,13 @@ class VoteQueue:
         await self._pushing.close()
         for redis in (self._redis, self._blocking, self._probing):
             await redis.aclose()
+
+
+def _long(position: bytes, head: list[bytes], notes: list[bytes]) -> _Long | None:
+    """What is to be remembered, if anything was cut; somebody may have put another in its place, so not for ever."""
+    if all(len(each) < MESSAGE_BYTES for each in head) and all(len(each) < NOTE_BYTES for each in notes):
+        return None
+    return _Long(position, head, notes, time.monotonic() + LONG_SECONDS)
 
 
 def _heard(probe: asyncio.Task[None]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from redis.asyncio import Redis
 
+from common import vote_queue
 from common.overview import MESSAGE_BYTES, NOTE_BYTES
 from common.vote_queue import COUNTED, REJECTED, VOTES, QueueBroken, VoteQueue
 from local import servers
@@ -111,6 +112,40 @@ async def test_an_overview_reads_little_whatever_others_have_written(queue: Vote
     assert read < MESSAGE_BYTES + 5 * NOTE_BYTES + 20_000
     assert (overview.waiting, overview.rejected, overview.oldest_cast_at) == (1, 5, None)
     assert {each.reason for each in overview.last_rejected} == {"unknown: the note is too long"}
+
+
+async def test_long_messages_are_not_read_again_with_every_look(
+    queue: VoteQueue, redis: servers.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis cuts them for us, and nobody can vote meanwhile: half a second for 60 MB."""
+    async with Redis.from_url(redis.url) as client:
+        await client.rpush(REJECTED, b"x" * 10_000_000)
+        first = await queue.overview()
+        await client.lset(REJECTED, 0, '{"reason": "another"}')  # as many as before: nothing to see
+        assert await queue.overview() == first
+
+        await queue.push([b"1"])
+        await queue.reject([(b"nonsense", "no vote")])
+        now = await queue.overview()
+        assert (now.waiting, now.rejected) == (1, 2)
+        assert [each.reason for each in now.last_rejected] == ["another", "no vote"]
+
+        monkeypatch.setattr(vote_queue, "LONG_SECONDS", 0)
+        await client.lset(REJECTED, 0, "x" * 10_000_000)
+        assert (await queue.overview()).last_rejected[0].reason == "unknown: the note is too long"
+        await client.lset(REJECTED, 0, '{"reason": "a third"}')
+        assert (await queue.overview()).last_rejected[0].reason == "a third"
+
+
+async def test_short_messages_are_read_with_every_look(queue: VoteQueue, redis: servers.Server) -> None:
+    """Also where somebody put others in their place, and their number is the same."""
+    await queue.reject([(b"1", "old")])
+    await queue.overview()
+    async with Redis.from_url(redis.url) as client:
+        await client.delete(REJECTED)
+    await queue.reject([(b"2", "new")])
+
+    assert (await queue.overview()).last_rejected[0].reason == "new"
 
 
 @pytest.mark.parametrize("key", [VOTES, COUNTED, REJECTED])

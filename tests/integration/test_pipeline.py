@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,8 +258,7 @@ async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
     monkeypatch.setattr("result.pipeline.ANSWER_SECONDS", 5.0)
     monkeypatch.setattr("result.pipeline.LET_GO_SECONDS", -4.9)
     look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallyho-pipeline'"
-    workers = WorkersInDatabase(database)
-    try:
+    with closing(WorkersInDatabase(database)) as workers:
         for _ in range(2):  # it connects again when somebody looks again
             await workers.read()
 
@@ -266,5 +266,3 @@ async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
                 return bool(await connection.fetchval(f"{look} AND datname = current_database()") == 0)
 
             await eventually_async(is_gone, within=30)
-    finally:
-        workers.close()
