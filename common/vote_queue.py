@@ -6,6 +6,7 @@ queue in order. The length of the list is exactly the number of accepted votes t
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -36,6 +37,10 @@ class QueueUnavailable(Exception):
 
 class QueueFull(QueueUnavailable):
     """Redis has no memory left (`maxmemory`): the votes of a push are not in the queue, for certain."""
+
+
+class QueueBroken(QueueUnavailable):
+    """Redis has something else under the queue's keys: trying again does not help, somebody must mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,12 @@ class VoteQueue:
     async def peek(self, limit: int, *, behind: int = 0) -> Peek:
         """Up to `limit` votes, which stay where they are: from the head, or `behind` so many that come before them."""
         counted, messages = await self._ask(self._redis.eval(PEEK, 2, VOTES, COUNTED, behind, limit))
-        return Peek(int(counted) + behind, messages)
+        return Peek(_count(counted) + behind, messages)
 
     async def is_at_head(self, peek: Peek) -> bool:
         """Whether just those before these votes were taken off, and nobody has emptied the queue since the peek."""
         counted = await self._ask(self._redis.get(COUNTED))
-        return counted is not None and int(counted) == peek.position
+        return counted is not None and _count(counted) == peek.position
 
     async def settle(self, peek: Peek) -> bool:
         """Take the peeked votes off, unless the queue has moved since: then False, and nothing is changed."""
@@ -111,11 +116,12 @@ class VoteQueue:
         ]
         await self._ask(self._redis.eval(REJECT, 2, VOTES, REJECTED, *notes))
 
-    async def wait(self, timeout_seconds: int) -> bool:
+    async def wait(self, timeout_seconds: float) -> bool:
         """Wait until there are votes (True) or the time is over; takes nothing."""
         try:
             # moving the head of a list to its own head is a peek that blocks
-            head = await self._ask(self._blocking.blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
+            blmove = cast(Any, self._blocking.blmove)  # whose types know whole seconds only
+            head = await self._ask(blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
         except QueueFull:  # a full Redis refuses that as well: whoever is to empty it must not wait for it
             if await self.waiting():
                 return True
@@ -145,7 +151,7 @@ class VoteQueue:
             pipeline.lrange(REJECTED, -LAST_REJECTED, -1)
             waiting, counted, head, rejected, notes = await self._ask(pipeline.execute())
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), int(counted or 0), cast_time(head), int(rejected), last_rejected)
+        return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life."""
@@ -181,9 +187,19 @@ class VoteQueue:
             return QueueFull(f"Redis: {error}")
         if not isinstance(error, ResponseError):  # a Redis that refuses is there
             self._server.is_lost()
+        elif "WRONGTYPE" in str(error):
+            return QueueBroken(f"Redis: {error}")
         return QueueUnavailable(f"Redis: {str(error) or type(error).__name__}")
 
     async def _close(self) -> None:
         await self._drop_push_connection()
         for redis in (self._redis, self._blocking):
             await redis.aclose()
+
+
+def _count(value: bytes) -> int:
+    """What `{votes}:counted` says. Only as Redis itself writes it, because a settle compares it letter by letter."""
+    if not re.fullmatch(rb"0|[1-9][0-9]{0,17}", value):
+        shown = value[:40].decode(errors="backslashreplace")
+        raise QueueBroken(f"Redis: {COUNTED} is {shown!r}, which is no count of votes: set it to 0")
+    return int(value)
