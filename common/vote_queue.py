@@ -150,8 +150,9 @@ class VoteQueue:
             pipeline.llen(REJECTED)
             pipeline.lrange(REJECTED, -LAST_REJECTED, -1)
             waiting, counted, head, rejected, notes = await self._ask(pipeline.execute())
+        counted = 0 if counted is None else _count(counted)
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
+        return Overview(int(waiting), counted, cast_time(head), int(rejected), last_rejected)
 
     async def ping(self) -> None:
         """Ask Redis for a sign of life."""

@@ -33,12 +33,9 @@ def is_waited_for(error: Exception) -> bool:
 
 def said(error: BaseException) -> str:
     """What it says, without the rows and the values in which voters' ids would get into the log."""
-    text = str(error)
-    if isinstance(error, asyncpg.PostgresError):
-        text = str(error.args[0])  # str() adds DETAIL, which quotes the row
-    elif isinstance(error, asyncpg.InterfaceError):
-        text = ARGUMENT.sub(r"\1", str(error.args[0]))
-    return text or type(error).__name__
+    # str() adds DETAIL, which quotes the row
+    text = str(error.args[0]) if isinstance(error, asyncpg.PostgresError) else str(error)
+    return ARGUMENT.sub(r"\1", text) or type(error).__name__
 
 
 def place(error: BaseException) -> str:
