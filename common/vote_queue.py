@@ -114,12 +114,12 @@ class VoteQueue:
     async def peek(self, limit: int, *, behind: int = 0) -> Peek:
         """Up to `limit` votes, which stay where they are: from the head, or `behind` so many that come before them."""
         counted, messages = await self._ask(self._redis.eval(PEEK, 2, VOTES, COUNTED, behind, limit))
-        return Peek(int(counted) + behind, messages)
+        return Peek(_count(counted) + behind, messages)
 
     async def is_at_head(self, peek: Peek) -> bool:
         """Whether just those before these votes were taken off, and nobody has emptied the queue since the peek."""
         counted = await self._ask(self._redis.get(COUNTED))
-        return counted is not None and int(counted) == peek.position
+        return counted is not None and _count(counted) == peek.position
 
     async def settle(self, peek: Peek) -> bool:
         """Take the peeked votes off, unless the queue has moved since: then False, and nothing is changed."""
@@ -132,11 +132,12 @@ class VoteQueue:
         notes = [rejection_note(message, reason, now) for message, reason in rejected]
         await self._ask(self._redis.eval(REJECT, 2, VOTES, REJECTED, *notes))
 
-    async def wait(self, timeout_seconds: int) -> bool:
+    async def wait(self, timeout_seconds: float) -> bool:
         """Wait until there are votes (True) or the time is over; takes nothing."""
         try:
             # moving the head of a list to its own head is a peek that blocks
-            head = await self._ask(self._blocking.blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
+            blmove = cast(Any, self._blocking.blmove)  # whose types know whole seconds only
+            head = await self._ask(blmove(VOTES, VOTES, timeout_seconds, src="LEFT", dest="LEFT"))
         except QueueFull:  # a full Redis refuses that as well: whoever is to empty it must not wait for it
             if await self.waiting():
                 return True

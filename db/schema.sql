@@ -10,21 +10,48 @@ CREATE TABLE IF NOT EXISTS votes (
     voter_id   VARCHAR(255) NOT NULL UNIQUE,
     vote       VARCHAR(1)   NOT NULL,
     created_at TIMESTAMPTZ  DEFAULT CURRENT_TIMESTAMP,
-    cast_at    TIMESTAMPTZ
+    cast_at    TIMESTAMPTZ,
+    -- of the voter's last vote that was recorded and had a number (common/message.py)
+    series     INTEGER,
+    number     INTEGER
 );
 
--- One row for each option that has votes. `as_of` is the cast_at of the newest vote counted in the row.
-CREATE TABLE IF NOT EXISTS tallies (
-    vote  VARCHAR(1) PRIMARY KEY,
-    votes BIGINT     NOT NULL CHECK (votes >= 0),
-    as_of TIMESTAMPTZ
-);
+-- A table from before the numbers. Asked first, because ALTER TABLE waits for everybody who reads, a dump for one, and
+-- everybody waits behind it, also where the columns are there. It writes no row anew.
+DO $$
+BEGIN
+    IF (SELECT count(*) FROM pg_attribute
+         WHERE attrelid = 'votes'::regclass AND attname IN ('series', 'number') AND NOT attisdropped) < 2 THEN
+        ALTER TABLE votes ADD COLUMN IF NOT EXISTS series INTEGER, ADD COLUMN IF NOT EXISTS number INTEGER;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION is_credible(cast_at TIMESTAMPTZ) RETURNS boolean LANGUAGE sql STABLE AS
+    $$ SELECT cast_at BETWEEN timestamptz 'epoch' AND now() + interval '1 day' $$;
+
+-- One row for each option that has votes. `as_of` is the cast_at of the newest vote counted in the row. A time that can't
+-- be, before 1970 or more than a day ahead of our clock, stays with its vote and is no `as_of`: it would be for ever.
+DO $$
+BEGIN
+    IF to_regclass('tallies') IS NULL THEN
+        CREATE TABLE tallies (
+            vote  VARCHAR(1) PRIMARY KEY,
+            votes BIGINT     NOT NULL CHECK (votes >= 0),
+            as_of TIMESTAMPTZ
+        );
+        -- a table of votes from before the triggers; nobody writes to it until they are there
+        LOCK TABLE votes IN SHARE ROW EXCLUSIVE MODE;
+        INSERT INTO tallies (vote, votes, as_of)
+             SELECT vote, count(*), max(cast_at) FILTER (WHERE is_credible(cast_at)) FROM votes GROUP BY vote;
+    END IF;
+END $$;
 
 CREATE OR REPLACE FUNCTION tally_inserted() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO tallies AS t (vote, votes, as_of)
-         SELECT vote, count(*), max(cast_at) FROM new_votes GROUP BY vote ORDER BY vote
+         SELECT vote, count(*), max(cast_at) FILTER (WHERE is_credible(cast_at)) FROM new_votes
+          GROUP BY vote ORDER BY vote
     ON CONFLICT (vote) DO UPDATE
             SET votes = t.votes + excluded.votes,
                 as_of = greatest(t.as_of, excluded.as_of);
@@ -37,7 +64,7 @@ CREATE OR REPLACE FUNCTION tally_updated() RETURNS trigger LANGUAGE plpgsql
 BEGIN
     -- one statement for all options, in their order: two writers then wait for each other instead of deadlocking
     INSERT INTO tallies AS t (vote, votes, as_of)
-         SELECT vote, 0, max(as_of)
+         SELECT vote, 0, max(as_of) FILTER (WHERE is_credible(as_of))
            FROM (SELECT vote, cast_at AS as_of FROM new_votes
                   UNION ALL
                  SELECT vote, NULL FROM old_votes) AS touched
@@ -63,7 +90,7 @@ BEGIN
        SET votes = t.votes - gone.votes,
            -- deleting is rare: only when the newest vote is gone is the next newest looked for
            as_of = CASE WHEN gone.as_of >= t.as_of
-                        THEN (SELECT max(cast_at) FROM votes WHERE votes.vote = t.vote)
+                        THEN (SELECT max(cast_at) FROM votes WHERE votes.vote = t.vote AND is_credible(cast_at))
                         ELSE t.as_of END
       FROM (SELECT vote, count(*) AS votes, max(cast_at) AS as_of FROM old_votes GROUP BY vote) AS gone
      WHERE t.vote = gone.vote;
@@ -89,8 +116,29 @@ CREATE OR REPLACE TRIGGER votes_deleted AFTER DELETE ON votes
 CREATE OR REPLACE TRIGGER votes_truncated AFTER TRUNCATE ON votes
     FOR EACH STATEMENT EXECUTE FUNCTION tally_truncated();
 
--- A table of votes from before the triggers.
-INSERT INTO tallies (vote, votes, as_of)
-     SELECT vote, count(*), max(cast_at) FROM votes
-      WHERE NOT EXISTS (SELECT FROM tallies)
-      GROUP BY vote;
+-- Where `tallies` disagrees with `votes`. Both are read at one moment, and agree after every commit, so nobody has to
+-- wait meanwhile. They can disagree only if somebody wrote to `tallies`, or to `votes` without the triggers.
+CREATE OR REPLACE FUNCTION wrong_tallies() RETURNS TABLE (option VARCHAR, tally BIGINT, recount BIGINT)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT vote, t.votes, r.votes
+      FROM tallies AS t
+      FULL JOIN (SELECT vote, count(*) AS votes FROM votes GROUP BY vote) AS r USING (vote)
+     WHERE t.votes IS DISTINCT FROM r.votes OR NOT is_credible(t.as_of)
+$$;
+
+-- Compares, and where they disagree counts `votes` anew; returns what was wrong. `SELECT * FROM heal_tallies()`
+CREATE OR REPLACE FUNCTION heal_tallies() RETURNS TABLE (option VARCHAR, tally BIGINT, recount BIGINT)
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM wrong_tallies()) THEN
+        RETURN;
+    END IF;
+    LOCK TABLE votes IN SHARE ROW EXCLUSIVE MODE; -- now nobody writes votes: what is counted stays right until the commit
+    RETURN QUERY SELECT * FROM wrong_tallies();
+    DELETE FROM tallies;
+    INSERT INTO tallies (vote, votes, as_of)
+         SELECT vote, count(*), max(cast_at) FILTER (WHERE is_credible(cast_at)) FROM votes GROUP BY vote;
+    NOTIFY tallies;
+END $$;
+
+REVOKE ALL ON FUNCTION wrong_tallies(), heal_tallies() FROM PUBLIC;

@@ -50,6 +50,7 @@ def postgres_program(data: Path, sockets: Path) -> Program:
             *("-c", "shared_buffers=32MB"),
             *("-c", "log_line_prefix="),
             *("-c", "log_checkpoints=off"),
+            *("-c", "log_error_verbosity=terse"),  # the detail of a refused row has the voter's id
         ),
         environ=server_environ(),
         tidy=_tidy,

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import asyncpg
 import structlog
 from asyncpg import Connection
 from prometheus_client import Counter, Histogram
 
 from common.bulk_histogram import BulkHistogram
 from common.message import Vote, encode
+from common.tasks import end
 from common.vote_queue import Peek
 from worker.batch import Batch, Rejected
 from worker.head import Head
-from worker.record import Unrecordable, Written, record, record_one_by_one
+from worker.record import Written, is_fault_of_the_vote, record, record_one_by_one
 from worker.traces import batch_trace
 
 VOTES_RECORDED = Counter("votes_recorded", "Votes taken off the queue after they were recorded.")
@@ -27,6 +29,10 @@ VOTES_CHANGED = Counter("votes_changed", "Recorded votes that replaced an earlie
 VOTES_REPLAYED = Counter(
     "votes_replayed",
     "Recorded votes that were in the table already: their batch had been recorded, but not settled.",
+)
+VOTES_OUTDATED = Counter(
+    "votes_outdated",
+    "Votes taken off the queue that did not count, because their voter had an earlier one with a higher number.",
 )
 VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
 BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
@@ -58,12 +64,18 @@ class _Recorded:
     @property
     def changed(self) -> int:
         """Votes that another vote of their voter came after in this batch, and rows that had another vote."""
-        return len(self.batch.votes) - len(self.batch.last_votes) + self.written.replaced
+        return len(self.batch.votes) - self.batch.outdated - self.batch.to_record + self.written.replaced
+
+    @property
+    def outdated(self) -> int:
+        """Votes that a higher number kept out, one in this batch or one in the table."""
+        return self.batch.outdated + self.written.outdated
 
     @property
     def replayed(self) -> int:
         """Rows that had this vote already."""
-        return len(self.batch.last_votes) - len(self.refused) - self.written.new - self.written.replaced
+        written = self.written
+        return self.batch.to_record - len(self.refused) - written.new - written.replaced - written.outdated
 
 
 async def count_batch(connection: Connection, queue: Queue, head: Head) -> int:
@@ -71,16 +83,18 @@ async def count_batch(connection: Connection, queue: Queue, head: Head) -> int:
     started = time.perf_counter()
     try:
         recorded = await _record(connection, head)
-    except Unrecordable:
+    except asyncpg.PostgresError as error:
+        if not is_fault_of_the_vote(error):
+            raise
         recorded = await _record(connection, head, one_by_one=True)
     peek = recorded.batch.peek
-    if not peek.messages:
-        return 0
     if rejected := recorded.rejected:
         await queue.reject(rejected)
     if not await queue.settle(peek):
         # a reset emptied the queue meanwhile: what is there now is not what was recorded
         log.warning("settle_refused", reason="the queue was changed by somebody else")
+        return 0
+    if not peek.messages:
         return 0
     _measure(recorded, time.perf_counter() - started)
     return len(peek.messages)
@@ -93,15 +107,27 @@ async def _record(connection: Connection, head: Head, *, one_by_one: bool = Fals
             # it or after the commit, and no vote from before the reset is recorded after it.
             await connection.execute("LOCK TABLE votes IN ROW EXCLUSIVE MODE")
             batch = await head.batch()
-            written = Written()
             refused: list[tuple[Vote, str]] = []
             if one_by_one:
-                written, refused = await record_one_by_one(connection, batch.last_votes)
-            elif batch.last_votes:
-                # while PostgreSQL writes, there is time to read
-                written, _ = await asyncio.gather(record(connection, batch.columns), head.read_behind(batch))
+                votes = [vote for each in batch.rounds for vote in each]
+                written, refused = await record_one_by_one(connection, votes)
+            else:
+                written = await _record_and_read_ahead(connection, batch, head)
             await trace.announce(connection, batch.votes)
     return _Recorded(batch, written, [(encode(vote), reason) for vote, reason in refused])
+
+
+async def _record_and_read_ahead(connection: Connection, batch: Batch, head: Head) -> Written:
+    """While PostgreSQL writes, there is time to read; what is read is of no use when it does not write."""
+    reading = asyncio.create_task(head.read_behind(batch))
+    try:
+        written = Written()
+        for columns in batch.columns:
+            written += await record(connection, columns)
+        await reading
+    finally:
+        await end(reading)
+    return written
 
 
 def _measure(recorded: _Recorded, seconds: float) -> None:
@@ -112,9 +138,16 @@ def _measure(recorded: _Recorded, seconds: float) -> None:
     VOTES_RECORDED.inc(len(messages) - len(recorded.rejected))
     VOTES_CHANGED.inc(recorded.changed)
     VOTES_REPLAYED.inc(recorded.replayed)
+    VOTES_OUTDATED.inc(recorded.outdated)
     VOTES_REJECTED.inc(len(recorded.rejected))
     BATCH_SIZE.observe(len(messages))
     BATCH_SECONDS.observe(seconds)
     for _, reason in recorded.rejected:
         log.warning("vote_rejected", reason=reason)
-    log.debug("batch_recorded", votes=len(votes), rejected=len(recorded.rejected), seconds=round(seconds, 4))
+    log.debug(
+        "batch_recorded",
+        votes=len(votes),
+        rejected=len(recorded.rejected),
+        outdated=recorded.outdated,
+        seconds=round(seconds, 4),
+    )

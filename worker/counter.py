@@ -17,11 +17,16 @@ from prometheus_client import Gauge
 
 from common.counting import COUNTING_LOCK, worker_name
 from common.reachable import Reachable
+from common.tasks import end
 from common.vote_queue import QueueUnavailable, VoteQueue
+from worker.batch import columns_of
 from worker.count import VOTES_RECORDED, count_batch
 from worker.head import Head
+from worker.problems import is_waited_for, place, said
+from worker.record import record
 from worker.schema import SCHEMA as SCHEMA
-from worker.schema import NoTables, apply_schema
+from worker.schema import apply_schema
+from worker.tallies import heal_now_and_then, heal_tallies
 
 COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
 STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
@@ -29,12 +34,17 @@ STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon a
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
-BACK_OFF_SECONDS = (0.1, 1.0)  # first and longest pause before the next try
+MOMENT_SECONDS = 0.01
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 1.0  # before the next try, while a server is away
+LONGEST_PAUSE_WHEN_FAILING_SECONDS = 10.0  # and while somebody has to mend something
 
 CONNECTION_SETTINGS = {
     "application_name": worker_name(),
     # a vote that leaves the queue must survive a crash of the database
     "synchronous_commit": "on",
+    # each statement sees what was committed before it: a recount behind a lock, for one
+    "default_transaction_isolation": "read committed",
     # a worker that hangs, in the middle of a batch or between two, loses its connection and so the lock
     "idle_in_transaction_session_timeout": "10s",
     "idle_session_timeout": "10s",
@@ -48,8 +58,6 @@ CONNECTION_SETTINGS = {
 }
 
 log = structlog.get_logger()
-
-Unavailable = (NoTables, QueueUnavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Status:
@@ -70,21 +78,44 @@ class Status:
     def counts(self) -> None:
         self._become("counting")
 
-    def fails(self, problem: str) -> None:
-        self._problem = problem
-        self._become("waiting_for_servers", level=logging.WARNING, problem=problem)
+    def waits(self, error: Exception) -> None:
+        """A server is away."""
+        self._problem = said(error)
+        self._become("waiting_for_servers", logging.WARNING, problem=self._problem)
 
-    def _become(self, state: str, level: int = logging.INFO, **facts: str) -> None:
-        if state != self.state:  # one line per change, not per attempt
+    def fails(self, error: Exception) -> None:
+        """Somebody has to mend something: the code, the tables, what is in Redis."""
+        before, self._problem = self._problem, f"{type(error).__name__}: {said(error)}"
+        is_another = before != self._problem
+        self._become("failing", logging.ERROR, is_news=is_another, problem=self._problem, where=place(error))
+        log.debug("failed", exc_info=error)
+
+    def _become(self, state: str, level: int = logging.INFO, *, is_news: bool = False, **facts: str) -> None:
+        if state != self.state or is_news:  # one line per change, not per attempt
             log.log(level, state, **facts)
         self.state = state
         COUNTING.set(state == "counting")
         STANDING_BY.set(state == "standing_by")
 
 
+class _BackOff:
+    """Ever longer pauses, until something has gone well: a connection alone is nothing yet."""
+
+    def __init__(self) -> None:
+        self._seconds = FIRST_PAUSE_SECONDS
+
+    def reset(self) -> None:
+        self._seconds = FIRST_PAUSE_SECONDS
+
+    async def pause(self, longest: float) -> None:
+        self._seconds = min(self._seconds, longest)
+        await asyncio.sleep(self._seconds)
+        self._seconds *= 2
+
+
 async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, status: Status) -> None:
-    """Count for ever: through lost connections, and with other workers beside this one."""
-    pause, longest = BACK_OFF_SECONDS
+    """Count for ever: through lost connections, through faults, and with other workers beside this one."""
+    back_off = _BackOff()
     server = Reachable("postgresql")
     while True:
         try:
@@ -92,30 +123,47 @@ async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, stat
                 server.answers()
                 await queue.ping()
                 await _wait_for_lock(connection, status)
-                await apply_schema(connection)
-                status.counts()
-                pause = BACK_OFF_SECONDS[0]
-                await _count_while_connected(connection, queue, batch_size)
-        except Unavailable as error:
-            if not isinstance(error, QueueUnavailable):
-                server.is_lost()
-            status.fails(str(error) or type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, longest)
+                await _take_over(connection, queue)
+                checking = asyncio.create_task(heal_now_and_then(database_url))
+                try:
+                    await _count_while_connected(connection, Head(queue, batch_size), queue, status, back_off)
+                finally:
+                    await end(checking)
+        except Exception as error:  # whatever it is, it ends no process: a restart would not mend it
+            if is_waited_for(error):
+                if not isinstance(error, QueueUnavailable):
+                    server.is_lost()
+                status.waits(error)
+                await back_off.pause(LONGEST_PAUSE_SECONDS)
+            else:
+                status.fails(error)
+                await back_off.pause(LONGEST_PAUSE_WHEN_FAILING_SECONDS)
 
 
-async def _count_while_connected(connection: Connection, queue: VoteQueue, batch_size: int) -> None:
-    head = Head(queue, batch_size)
-    settled = 0
+async def _take_over(connection: Connection, queue: VoteQueue) -> None:
+    """Make sure that all is as counting needs it, before there is a vote."""
+    await queue.wait(MOMENT_SECONDS)  # a Redis that takes nothing, because it is read-only, answers a ping as well
+    await apply_schema(connection)
+    await heal_tallies(connection)
+    await record(connection, columns_of([]))
+
+
+async def _count_while_connected(
+    connection: Connection, head: Head, queue: VoteQueue, status: Status, back_off: _BackOff
+) -> None:
     progress = _Progress()
+    settled = await count_batch(connection, queue, head)
+    status.counts()
+    back_off.reset()
+    progress.add(settled)
     while True:
-        if settled == batch_size or await queue.wait(IDLE_SECONDS):
+        progress.report()
+        if settled == head.limit or await queue.wait(IDLE_SECONDS):
             settled = await count_batch(connection, queue, head)
             progress.add(settled)
         else:
             settled = 0
             await connection.execute("SELECT 1", timeout=5)
-        progress.report()
 
 
 class _Progress:
@@ -154,8 +202,12 @@ async def _connect(database_url: str) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(database_url, timeout=5, command_timeout=30, server_settings=CONNECTION_SETTINGS)
     try:
         yield connection
+    except asyncpg.InterfaceError as error:
+        if connection.is_closed():
+            raise ConnectionError(said(error)) from error
+        raise  # asyncpg was used in a way that it does not understand
     finally:
         try:
             await connection.close(timeout=1)
-        except Unavailable:
+        except Exception:  # it is of no use any more, whatever it says
             connection.terminate()

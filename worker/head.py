@@ -17,7 +17,7 @@ class Head:
 
     def __init__(self, queue: Queue, limit: int) -> None:
         self._queue = queue
-        self._limit = limit
+        self.limit = limit
         self._next: Batch | None = None
 
     async def batch(self) -> Batch:
@@ -25,14 +25,14 @@ class Head:
         ahead, self._next = self._next, None
         if ahead is not None and await self._queue.is_at_head(ahead.peek):
             return ahead
-        return Batch.of(await self._queue.peek(self._limit))
+        return Batch.of(await self._queue.peek(self.limit))
 
     async def read_behind(self, batch: Batch) -> None:
         """Read what comes after this batch, if it was a full one: after any other nothing waits, or hardly anything."""
         size = len(batch.peek.messages)
-        if size < self._limit:
+        if size < self.limit:
             return
         with suppress(QueueUnavailable):  # it is read when its turn has come
-            peek = await self._queue.peek(self._limit, behind=size)
+            peek = await self._queue.peek(self.limit, behind=size)
             if peek.messages:
                 self._next = Batch.of(peek)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asyncpg import Connection, DataError, IntegrityConstraintViolationError
+import asyncpg
+from asyncpg import Connection
 
 from common.message import Vote
 from worker.batch import Columns, columns_of
@@ -14,38 +15,71 @@ from worker.batch import Columns, columns_of
 # A row that was inserted has no xmax; one that was updated has that of our own lock.
 RECORD = """
 WITH written AS (
-    INSERT INTO votes AS v (voter_id, vote, cast_at)
-         SELECT voter_id, option, timestamptz 'epoch' + microseconds * interval '1 microsecond'
-           FROM unnest($1::text[], $2::text[], $3::bigint[]) AS cast_votes (voter_id, option, microseconds)
+    INSERT INTO votes AS v (voter_id, vote, cast_at, series, number)
+         SELECT voter_id, option, timestamptz 'epoch' + microseconds * interval '1 microsecond', series, number
+           FROM unnest($1::text[], $2::text[], $3::bigint[], $4::int[], $5::int[])
+             AS cast_votes (voter_id, option, microseconds, series, number)
     ON CONFLICT (voter_id) DO UPDATE
-            SET vote = excluded.vote, cast_at = excluded.cast_at
-          WHERE (v.vote, v.cast_at) IS DISTINCT FROM (excluded.vote, excluded.cast_at)
+            SET vote = excluded.vote, cast_at = excluded.cast_at,
+                -- a vote without a number leaves the row's as it is
+                series = coalesce(excluded.series, v.series), number = coalesce(excluded.number, v.number)
+          WHERE (v.vote, v.cast_at, v.series, v.number) IS DISTINCT FROM
+                (excluded.vote, excluded.cast_at,
+                 coalesce(excluded.series, v.series), coalesce(excluded.number, v.number))
+                -- only a higher number of the same series keeps a later vote out
+            AND (excluded.number >= v.number OR excluded.series <> v.series) IS NOT FALSE
       RETURNING xmax = 0 AS is_new
 )
 SELECT count(*) FILTER (WHERE is_new) AS new, count(*) FILTER (WHERE NOT is_new) AS replaced
   FROM written
 """
 
-# What the database says of a row that it will never take, however often it is asked.
-Unrecordable = (DataError, IntegrityConstraintViolationError)
+# Which of these votes a row with a higher number has kept out.
+OUTDATED = """
+SELECT count(*)
+  FROM unnest($1::text[], $2::int[], $3::int[]) AS cast_votes (voter_id, series, number)
+  JOIN votes AS v USING (voter_id)
+ WHERE v.series = cast_votes.series AND v.number > cast_votes.number
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many votes were their voter's first, and how many replaced another; the others were there already."""
+    """How many votes were their voter's first, how many replaced another, and how many a row with a higher number kept
+    out; the others were there already."""
 
     new: int = 0
     replaced: int = 0
+    outdated: int = 0
 
     def __add__(self, other: "Written") -> "Written":
-        return Written(self.new + other.new, self.replaced + other.replaced)
+        return Written(self.new + other.new, self.replaced + other.replaced, self.outdated + other.outdated)
+
+
+def is_fault_of_the_vote(error: asyncpg.PostgresError) -> bool:
+    """Whether the table will never take this vote, although it takes others.
+
+    The owner's rules for a vote (a CHECK, a foreign key, a column's width), and letters that the database can't hold.
+    All else is a fault of the database: what a trigger meets, a sequence behind its table, a column that wants a value.
+    """
+    if isinstance(error, asyncpg.UntranslatableCharacterError):
+        return True
+    if error.context is not None:  # it was raised within a function, so by a trigger
+        return False
+    if isinstance(error, asyncpg.CheckViolationError | asyncpg.ForeignKeyViolationError):
+        return error.table_name == "votes"
+    return isinstance(error, asyncpg.StringDataRightTruncationError)
 
 
 async def record(connection: Connection, columns: Columns) -> Written:
     """Record votes of different voters, all or none."""
     row = await connection.fetchrow(RECORD, *columns)
     assert row is not None  # it counts, so there is always one
-    return Written(row["new"], row["replaced"])
+    written = Written(row["new"], row["replaced"])
+    if written.new + written.replaced == len(columns.voter_ids) or not columns.numbers:
+        return written
+    outdated = await connection.fetchval(OUTDATED, columns.voter_ids, columns.series, columns.numbers)
+    return Written(written.new, written.replaced, outdated)
 
 
 async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tuple[Written, list[tuple[Vote, str]]]:
@@ -56,6 +90,9 @@ async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tu
         try:
             async with connection.transaction():
                 written += await record(connection, columns_of([vote]))
-        except Unrecordable as error:
-            refused.append((vote, str(error)))
+        except asyncpg.PostgresError as error:
+            if not is_fault_of_the_vote(error):
+                raise
+            # PostgreSQL's detail would quote the row, and the log would have the voter's id
+            refused.append((vote, str(error.args[0])))
     return written, refused

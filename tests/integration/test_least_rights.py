@@ -18,6 +18,7 @@ from result.tally import read_tally
 from worker.batch import columns_of
 from worker.record import record
 from worker.schema import NoTables, apply_schema
+from worker.tallies import heal_tallies
 
 PROJECT = Path(__file__).parent.parent.parent
 
@@ -94,6 +95,7 @@ NOBODY_MAY = [
     "INSERT INTO tallies VALUES ('a', 1000000)",
     "UPDATE tallies SET votes = votes + 1",
     "DELETE FROM tallies",
+    "SELECT * FROM wrong_tallies()",
     "CREATE ROLE friend SUPERUSER",
     "SET ROLE postgres",
     "COPY votes TO PROGRAM 'cat'",
@@ -115,6 +117,7 @@ async def test_the_worker_may_not(worker: asyncpg.Connection, statement: str) ->
         "INSERT INTO votes (voter_id, vote) VALUES ('me', 'a')",
         "UPDATE votes SET vote = 'b'",
         "BEGIN; LOCK TABLE votes",
+        "SELECT * FROM heal_tallies()",
     ],
 )
 async def test_the_dashboard_may_not(result: asyncpg.Connection, statement: str) -> None:
@@ -131,6 +134,45 @@ async def test_what_the_worker_records_the_dashboard_reads(
     await record(worker, columns_of([Vote("1", "b", None)]))
 
     assert (await read_tally(result)).votes == {"a": 1, "b": 2, "z": 1}
+
+
+@pytest.mark.parametrize("damage", ["TRUNCATE tallies", "UPDATE tallies SET votes = votes + 7"])
+async def test_the_worker_heals_tallies_that_it_may_not_touch(
+    shut_database: str, worker: asyncpg.Connection, result: asyncpg.Connection, damage: str
+) -> None:
+    before = await read_tally(result)
+    await execute(shut_database, damage)
+    assert (await read_tally(result)).votes != before.votes
+
+    await heal_tallies(worker)
+
+    assert (await read_tally(result)).votes == before.votes
+
+
+async def test_a_worker_says_who_can_renew_the_tables_that_are_too_old_for_it(shut_database: str) -> None:
+    """And goes on when that is done. It would be a loop of errors about columns otherwise."""
+    await execute(shut_database, "ALTER TABLE votes DROP number, DROP series", "DROP FUNCTION heal_tallies")
+    try:
+        async with connected(as_role(shut_database, "tallyho_worker")) as connection:
+            with pytest.raises(NoTables, match=r"lack series, number, heal_tallies.* with python -m worker\.schema"):
+                await apply_schema(connection)
+    finally:
+        done = make_schema(shut_database)
+    assert done.returncode == 0, done.stderr
+    async with connected(as_role(shut_database, "tallyho_worker")) as connection:
+        await apply_schema(connection)
+        await heal_tallies(connection)
+
+
+async def test_the_workers_errors_are_logged_without_the_row_on_any_server(shut_database: str) -> None:
+    """The row has the voter's id. Ours say so for all; on one of somebody else's the role brings it along."""
+    await execute(shut_database, "ALTER DATABASE shut SET log_error_verbosity = verbose")
+    try:
+        for role, verbosity in (("postgres", "verbose"), ("tallyho_worker", "terse")):
+            async with connected(as_role(shut_database, role)) as connection:
+                assert await connection.fetchval("SHOW log_error_verbosity") == verbosity
+    finally:
+        await execute(shut_database, "ALTER DATABASE shut RESET log_error_verbosity")
 
 
 async def test_a_worker_that_does_not_own_the_tables_leaves_them_as_they_are(worker: asyncpg.Connection) -> None:

@@ -10,12 +10,12 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import asyncpg
 import structlog
 import uvloop
+from msgspec import structs
 from redis.asyncio import Redis
 
 from common.message import Vote, encode
@@ -62,7 +62,7 @@ def make_votes(number: int) -> list[Vote]:
 def changes(votes: Sequence[Vote]) -> list[Vote]:
     """Every voter votes for the other option, in an order of their own: nobody waits for those who voted before."""
     now = datetime.now(UTC)
-    changed = [replace(vote, option="b" if vote.option == "a" else "a", cast_at=now) for vote in votes]
+    changed = [structs.replace(vote, option="b" if vote.option == "a" else "a", cast_at=now) for vote in votes]
     random.Random(SEED).shuffle(changed)
     return changed
 
