@@ -36,6 +36,7 @@ EXPOSE 8089 5557
 ENV COMMAND="python -m loadtest master" DATA_DIR=/data LOADTEST_HOST=0.0.0.0
 RUN install --directory --owner tallyho --group tallyho /data
 COPY local ./local
+COPY proof ./proof
 VOLUME /data
 CMD ["python", "-m", "loadtest", "master"]
 
@@ -64,6 +65,7 @@ COPY --chown=tallyho pyproject.toml ./
 COPY --chown=tallyho common ./common
 COPY --chown=tallyho local ./local
 COPY --chown=tallyho db ./db
+COPY --chown=tallyho proof ./proof
 COPY --chown=tallyho tests ./tests
 COPY --chown=tallyho ${SERVICE} ./${SERVICE}
 # static files are read at each request: an edit of them needs no new start

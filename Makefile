@@ -79,8 +79,8 @@ test-image: ## run all tests on the Python of the images, in a container
 	@docker build --quiet --target test --tag tallyho-test .
 	@docker run --rm --init --env JOBS=$(JOBS) --env RETRY=$(RETRY) --tmpfs /tmp:exec tallyho-test
 
-drill: $(FOR_TESTS) ## kill parts at random while votes are cast, then count; KILLS=30
-	@$(RUN) tests.drill --kills $(KILLS)
+drill: $(FOR_TESTS) ## kill and pause parts at random while votes are cast, then look for every vote; KILLS=30
+	@$(RUN) proof --kills $(KILLS)
 
 fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=300
 	@EXAMPLES=$(or $(EXAMPLES),300) $(RUN) pytest tests/robustness --timeout 600
@@ -90,7 +90,7 @@ audit: $(FOR_LOAD) ## look at what runs now, without a load: tallies, queue, das
 
 ##@ Load
 loadtest: $(FOR_LOAD) $(if $(RELOAD),$(FOR_RUNNING)) ## put load on it from Locust's page; USERS=200 RUN_TIME=1m starts by itself, RELOAD=1 heeds edits
-	@exec $(if $(RELOAD),$(RUN) watchfiles --sigint-timeout 30 "$(RUN) loadtest ui" loadtest common,$(RUN) loadtest ui)
+	@exec $(if $(RELOAD),$(RUN) watchfiles --sigint-timeout 30 "$(RUN) loadtest ui" loadtest common proof,$(RUN) loadtest ui)
 
 loadtest-start: $(FOR_LOAD) ## press Start on the page that runs, and wait for the verdict; USERS=, RUN_TIME=, SHAPE=
 	@exec $(RUN) loadtest start

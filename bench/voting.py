@@ -1,6 +1,8 @@
 """Voters who cast all the time while services reload, and the audit that looks for each of their votes afterwards."""
 
+import asyncio
 import json
+import random
 import subprocess
 import sys
 import threading
@@ -13,12 +15,12 @@ import httpx
 
 from bench.errors import BenchError
 from bench.settings import PROJECT, inherited
-from loadtest.ledger import Ledger, Outcome, open_ledger
+from proof.ledger import open_ledger
+from proof.voters import Kind, Manner, vote_until
 
-VOTERS = 4
-THINKING_SECONDS = 0.1
+# Each vote is somebody new's: what a later vote would cover up is seen.
+VOTERS = Kind(Manner.PASSING, 4, thinking=(0.1, 0.1))
 ANSWER_SECONDS = 10.0
-COOKIE = "voter_id"
 
 
 @dataclass(frozen=True)
@@ -44,21 +46,16 @@ def voting(folder: Path, vote_url: str, where: Mapping[str, str]) -> Iterator[Vo
     folder.mkdir(parents=True)
     _look("before", folder, where)
     enough = threading.Event()
-    voters = [
-        threading.Thread(
-            target=_vote, args=(vote_url, folder / f"ledger-{number}.jsonl", enough), name=f"voter {number}"
-        )
-        for number in range(VOTERS)
-    ]
-    for voter in voters:
-        voter.start()
+    voters = threading.Thread(
+        target=lambda: asyncio.run(_vote(vote_url, folder / "ledger-voters.jsonl", enough)), name="voters"
+    )
+    voters.start()
     result = Voting()
     try:
         yield result
     finally:
         enough.set()
-        for voter in voters:
-            voter.join()
+        voters.join()
     _look("after", folder, where)
     result.votes = read_audit(folder / "audit.json")
 
@@ -80,34 +77,14 @@ def cast_one(vote_url: str, option: str = "a") -> httpx.Response:
     return httpx.post(f"{vote_url}/api/votes", json={"vote": option}, timeout=ANSWER_SECONDS)
 
 
-def outcome_of(answer: httpx.Response | httpx.HTTPError) -> Outcome:
-    """What an answer, or the lack of one, says about a vote."""
-    if isinstance(answer, httpx.ConnectError | httpx.ConnectTimeout):
-        return Outcome.REFUSED  # it was never sent
-    if isinstance(answer, httpx.HTTPError) or answer.status_code >= 500:
-        return Outcome.IN_DOUBT
-    return Outcome.ACCEPTED if answer.status_code == httpx.codes.ACCEPTED else Outcome.REFUSED
-
-
-def _vote(vote_url: str, path: Path, enough: threading.Event) -> None:
+async def _vote(vote_url: str, path: Path, enough: threading.Event) -> None:
+    stop = asyncio.Event()
     with open_ledger(path) as ledger:
-        while not enough.wait(THINKING_SECONDS):
-            # each vote is somebody new's: what a later vote would cover up is seen
-            _cast(vote_url, ledger)
-
-
-def _cast(vote_url: str, ledger: Ledger) -> None:
-    option = "ab"[ledger.sent % 2]
-    number = ledger.send(None, option)
-    try:
-        answer = cast_one(vote_url, option)
-    except httpx.HTTPError as error:
-        ledger.answer(number, outcome_of(error), type(error).__name__, voter=None)
-        return
-    outcome = outcome_of(answer)
-    voter = (answer.cookies.get(COOKIE) or "").partition(".")[0] if outcome is Outcome.ACCEPTED else None
-    cast_at = answer.json()["cast_at"] if outcome is Outcome.ACCEPTED else None
-    ledger.answer(number, outcome, str(answer.status_code), voter=voter or None, cast_at=cast_at)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(VOTERS.seats):
+                tasks.create_task(vote_until(stop, VOTERS, {"vote": vote_url}, ledger, random.Random(), ballot="ab"))
+            await asyncio.to_thread(enough.wait)
+            stop.set()
 
 
 def _look(moment: str, folder: Path, where: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pkgutil import resolve_name
 
-from loadtest.errors import LoadTestError
+from proof.errors import ProofError
 
 # By name, with the module behind each, which is imported when it is used: a page that an edit restarts is back sooner.
 COMMANDS = {
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
-    except LoadTestError as error:
+    except ProofError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

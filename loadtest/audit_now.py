@@ -17,13 +17,12 @@ from redis.asyncio import Redis
 
 from common.vote_queue import COUNTED, REJECTED, VOTES
 from loadtest import standing
-from loadtest.audit import audit_rows
-from loadtest.connect import NOT_YET, TABLE, database, read_shown, until
 from loadtest.errors import LoadTestError
-from loadtest.look import new_rows
-from loadtest.register import read_register
 from loadtest.settings import Target, data_folder, limits, number, target
 from loadtest.standing import Check, Queue, Table
+from proof.audit import audit_rows
+from proof.look import NOT_YET, TABLE, database, new_rows, read_shown, until
+from proof.register import read_register
 
 WAIT_SECONDS = 30.0  # for the queue to become empty; AUDIT_SECONDS
 CONNECT_SECONDS = 3.0

@@ -1,5 +1,7 @@
 """What the load test can't do."""
 
+from proof.errors import ProofError
 
-class LoadTestError(Exception):
+
+class LoadTestError(ProofError):
     """The text says what is wrong and what to do next."""

@@ -1,16 +1,12 @@
-"""Who kills in a drill: processes of `make up`, or containers of a Compose project."""
+"""Who kills in a drill under load: processes of `make up`, or containers of a Compose project."""
 
-import os
-import signal
-import time
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from loadtest import compose
 from loadtest.errors import LoadTestError
 from loadtest.settings import compose_project, target
-
-POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 10.0
+from proof.kill import ProcessKiller
 
 
 class Killer(Protocol):
@@ -20,40 +16,11 @@ class Killer(Protocol):
     def victims(self) -> tuple[str, ...]:
         """All there are, in the order of a drill."""
 
-    def check(self, victims: tuple[str, ...]) -> None:
-        """Raise LoadTestError if one of these can't be killed."""
+    def check(self, victims: Sequence[str]) -> None:
+        """Raise ProofError if one of these can't be killed."""
 
     def kill(self, victim: str) -> str:
         """Kill it, and see to it that it is started again; returns what was killed, in words."""
-
-
-class ProcessKiller:
-    """Kills what runs here; the supervisor of `make up` starts it again."""
-
-    victims = ("worker", "redis", "postgres", "result", "vote")
-
-    def check(self, victims: tuple[str, ...]) -> None:
-        self._pids(victims)
-
-    def kill(self, victim: str) -> str:
-        process = self._pids((victim,))[victim]
-        os.kill(process, signal.SIGKILL)
-        return f"kill -9 {victim} ({process})"
-
-    def _pids(self, victims: tuple[str, ...]) -> dict[str, int]:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            pids = target().pids
-            if not pids:
-                raise LoadTestError(
-                    "only a system that runs here can be drilled: make up starts it (or COMPOSE=tallyho for containers)"
-                )
-            if all(victim in pids for victim in victims):
-                return {victim: pids[victim] for victim in victims}
-            if time.monotonic() > deadline:
-                there = ", ".join(pids)
-                raise LoadTestError(f"there is no process of ours for all of {', '.join(victims)}; there are: {there}")
-            time.sleep(POLL_SECONDS)
 
 
 class ContainerKiller:
@@ -67,7 +34,7 @@ class ContainerKiller:
     def __init__(self, project: str) -> None:
         self._project = project
 
-    def check(self, victims: tuple[str, ...]) -> None:
+    def check(self, victims: Sequence[str]) -> None:
         there = compose.compose(self._project, "ps", "--services", "--status", "running").split()
         if missing := [victim for victim in victims if victim not in there]:
             names = ", ".join(there) or "none"
@@ -82,4 +49,13 @@ class ContainerKiller:
 def killer() -> Killer:
     """The one for the system that is meant."""
     project = compose_project()
-    return ContainerKiller(project) if project else ProcessKiller()
+    return ContainerKiller(project) if project else ProcessKiller(_pids)
+
+
+def _pids() -> Mapping[str, int]:
+    pids = target().pids
+    if not pids:
+        raise LoadTestError(
+            "only a system that runs here can be drilled: make up starts it (or COMPOSE=tallyho for containers)"
+        )
+    return pids

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from loadtest.ledger import Ledger, open_ledger
+from proof.ledger import Ledger, open_ledger
 
 
 class Notebook:

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from loadtest.ledger import Outcome, lines
+from proof.ledger import Outcome, lines
 
 # Without a kill there is always less time than this between two accepted votes, or between two snapshots with news.
 SILENCE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loadtest.findings import Report
+from proof.audit import Report
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ CHANCE = 5  # more failures than these are not chance
 ONCE = (
     "tests/unit/",
     "tests/repository/",
-    "tests/drill/",
     "tests/e2e/test_drill.py",
     "tests/integration/test_counting.py",
     "tests/integration/test_reading_ahead.py",

@@ -1,55 +1,7 @@
 """Waiting for a condition with a deadline, so that no test sleeps and hopes."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from proof.waiting import eventually, eventually_async
 
-POLL_SECONDS = 0.02
+__all__ = ["BUSY_SECONDS", "eventually", "eventually_async"]
+
 BUSY_SECONDS = 10.0  # what a machine with other things to do may add to a time that is promised
-
-T = TypeVar("T")
-Errors = tuple[type[Exception], ...]
-
-
-def eventually(condition: Callable[[], T], *, within: float, saying: str = "", despite: Errors = ()) -> T:
-    """Ask until the answer is true, and return it; an exception of the kinds `despite` means "not yet"."""
-    deadline = time.monotonic() + within
-    while True:
-        found: object
-        try:
-            if answer := condition():
-                return answer
-            found = answer
-        except despite as error:
-            found = error
-        if time.monotonic() > deadline:
-            raise AssertionError(_failure(saying or _name(condition), within, found))
-        time.sleep(POLL_SECONDS)
-
-
-async def eventually_async(
-    condition: Callable[[], Awaitable[T]], *, within: float, saying: str = "", despite: Errors = ()
-) -> T:
-    """The same for a coroutine function, without holding up the event loop."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while True:
-        found: object
-        try:
-            if answer := await condition():
-                return answer
-            found = answer
-        except despite as error:
-            found = error
-        if loop.time() > deadline:
-            raise AssertionError(_failure(saying or _name(condition), within, found))
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _failure(what: str, seconds: float, found: object) -> str:
-    return f"not within {seconds:g} s: {what}; the last look found {found!r}"
-
-
-def _name(condition: Callable[..., object]) -> str:
-    return getattr(condition, "__qualname__", repr(condition))

@@ -9,8 +9,9 @@ from locust import between, task
 
 from loadtest.noting import notebook
 from loadtest.settings import limits
-from loadtest.users.booth import FORGED_VOTE, FORM, Booth, Browser, note_answer, set_cookies
+from loadtest.users.booth import FORGED_VOTE, FORM, Booth, note_answer, set_cookies
 from loadtest.users.screen import live_address
+from proof.browser import Browser, cookies_of, voter_of
 
 JSON = {"Content-Type": "application/json"}
 FOREIGN = {"Origin": "http://elsewhere.example"}
@@ -69,14 +70,14 @@ class Abuser(Booth):
         """A made-up cookie makes a new voter, never somebody else."""
         victim = f"{random.getrandbits(128):032x}"
         headers = JSON | {"Cookie": f"voter_id={victim}.c2lnbmF0dXJl"}
-        number = notebook.ledger.send(None, "a")
+        line = notebook.ledger.send(None, "a")
         with self.client.post(
             "/api/votes", data='{"vote": "a"}', headers=headers, name=FORGED_VOTE, catch_response=True
         ) as response:
-            named = set_cookies(response).get("voter_id", "").partition(".")[0]
+            named = voter_of(cookies_of(set_cookies(response)))
             cast_at = response.json().get("cast_at") if response.status_code == 202 else None
             wrong = "" if named != victim else "the forged cookie was believed"
-            note_answer(response, number, Browser(), cast_at=cast_at, wrong=wrong)
+            note_answer(response, line, Browser(), cast_at=cast_at, wrong=wrong)
 
     @task(1)
     def watch_from_elsewhere(self) -> None:

@@ -5,7 +5,8 @@ import random
 from locust import between, task
 
 from loadtest.settings import limits
-from loadtest.users.booth import Booth, Browser
+from loadtest.users.booth import Booth
+from proof.browser import Browser
 
 LIMITS = limits()
 PEOPLE = LIMITS["people"]

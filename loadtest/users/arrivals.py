@@ -9,7 +9,8 @@ from locust import constant, task
 
 from loadtest.open_model import Schedule, corrected_seconds
 from loadtest.settings import limits
-from loadtest.users.booth import Booth, Browser
+from loadtest.users.booth import Booth
+from proof.browser import Browser
 
 OPEN_VOTE = "vote (from when it was due)"
 MOST_UNDER_WAY = 500  # of one source; what is due beyond that waits, and its waiting is measured

@@ -8,8 +8,9 @@ import gevent  # type: ignore[import-untyped]
 from locust import User, constant, task
 
 from loadtest.settings import limits
-from loadtest.users.booth import Booth, Browser
+from loadtest.users.booth import Booth
 from loadtest.users.screen import News, Screen, ScreenFailure
+from proof.browser import Browser
 
 TO_SCREEN = "vote to screen"
 OWN_TO_SCREEN = "own vote to screen"

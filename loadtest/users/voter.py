@@ -2,12 +2,14 @@
 
 import random
 import re
+from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from locust import between, task
 
 from loadtest.settings import limits
-from loadtest.users.booth import Booth, Browser
+from loadtest.users.booth import Booth, set_cookies
+from proof.browser import Browser
 
 PAGE = "GET / (ballot)"
 PAGE_AFTER = "GET / (voted)"
@@ -52,10 +54,10 @@ class Voter(Booth):
             if response.status_code == 200 and (len(self.options) < 2 or not self._knows_me(response)):
                 response.failure("the page is no ballot")
 
-    def _knows_me(self, response: object) -> bool:
+    def _knows_me(self, response: Any) -> bool:
         assert self.person is not None
-        self.person.take(response)
-        return self.person.voter is not None
+        self.person.read(response.text or "")
+        return self.person.take(set_cookies(response)) is not None
 
     def _vote(self, person: Browser, option: str) -> None:
         if not self.cast_by_form(person, option):
@@ -63,10 +65,11 @@ class Voter(Booth):
             return
         self.choice = option
         with self.client.get("/", headers=person.headers(), name=PAGE_AFTER, catch_response=True) as response:
+            self._knows_me(response)
             if response.status_code == 200 and CHOSEN.findall(response.text or "") != [option]:
                 response.failure("the page does not show the vote")
 
     def _press_twice(self, person: Browser) -> None:
         presses = [gevent.spawn(self.cast_by_form, person, option) for option in random.sample(self.options, 2)]
         gevent.joinall(presses)
-        self.choice = self.options[0]  # which of the two counts, nobody can say
+        self.choice = self.options[0]  # whichever it is: the numbers of their papers say which one stays

@@ -8,8 +8,9 @@ import pytest
 
 from loadtest.compose import addresses
 from loadtest.errors import LoadTestError
-from loadtest.killers import ContainerKiller, ProcessKiller, killer
+from loadtest.killers import ContainerKiller, killer
 from loadtest.settings import target
+from proof.kill import ProcessKiller
 
 CONTAINERS = [
     {"Service": "vote", "Publishers": [{"URL": "127.0.0.1", "TargetPort": 5000, "PublishedPort": 5470}]},

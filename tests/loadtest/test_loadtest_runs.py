@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from common.tasks import end
-from loadtest.audit import CLOCKS_SECONDS
 from local import servers
+from proof.audit import CLOCKS_SECONDS
 from tests.loadtest.conftest import LoadTest
 from tests.loadtest.saboteur import Saboteur
 from tests.loadtest.slow_proxy import slow_proxy

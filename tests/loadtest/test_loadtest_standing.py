@@ -2,7 +2,6 @@
 
 import pytest
 
-from loadtest.findings import Report
 from loadtest.standing import (
     Check,
     Queue,
@@ -17,6 +16,7 @@ from loadtest.standing import (
     judge_voters,
     verdict,
 )
+from proof.audit import Report
 
 
 def table(a: int, b: int, *, tallies: dict[str, int] | None = None, voters: int | None = None) -> Table:

@@ -21,18 +21,24 @@ def roots(module: ast.Module) -> set[str]:
 
 
 def test_common_imports_no_service() -> None:
-    forbidden = {*SERVICES, "local", "loadtest", "tests"}
+    forbidden = {*SERVICES, "local", "proof", "loadtest", "bench", "tests"}
     assert not {str(path): found for path, module in modules("common").items() if (found := roots(module) & forbidden)}
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_imports_no_other_program(service: str) -> None:
-    forbidden = {*SERVICES, "local", "loadtest", "tests"} - {service}
+    forbidden = {*SERVICES, "local", "proof", "loadtest", "bench", "tests"} - {service}
     assert not {str(path): found for path, module in modules(service).items() if (found := roots(module) & forbidden)}
 
 
 def test_no_program_imports_the_tests() -> None:
-    assert not [str(path) for path, module in modules(*PRODUCT).items() if "tests" in roots(module)]
+    programs = modules(*PRODUCT, "proof", "loadtest", "bench")
+    assert not [str(path) for path, module in programs.items() if "tests" in roots(module)]
+
+
+def test_the_proof_imports_none_of_those_who_use_it() -> None:
+    users = {"loadtest", "bench", *SERVICES}
+    assert not {str(path): found for path, module in modules("proof").items() if (found := roots(module) & users)}
 
 
 def test_a_module_of_common_serves_two_programs_at_least() -> None:

@@ -11,11 +11,9 @@ from tests.repository.tree import PROJECT, modules, texts
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 35
 
-# Who may sleep: it waits with a deadline, or it plays people who think.
-# the waiting itself, people who think, a queue that is polled, a line that is slow
+# Who may sleep: what it plays takes time.
+# a queue that is polled, a line that is slow
 SLEEPERS = {
-    Path("tests/waiting.py"),
-    Path("tests/drill/voters.py"),
     Path("tests/loadtest/saboteur.py"),
     Path("tests/loadtest/slow_proxy.py"),
     Path("tests/integration/test_redis_restarts_under_votes.py"),  # its voters think, between restarts as well

@@ -8,18 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import httpx
 import pytest
 
 from bench.commands import Shell
 from bench.errors import BenchError, NotSeen
 from bench.memory import of_containers
 from bench.settings import inherited, read_settings
-from bench.voting import outcome_of, read_audit
+from bench.voting import read_audit
 from bench.watch import PageWatch, Sign, from_inside
-from loadtest.ledger import Outcome
-
-REQUEST = httpx.Request("POST", "http://localhost")
 
 
 class Page(BaseHTTPRequestHandler):
@@ -70,23 +66,6 @@ def test_nothing_leads_the_copy_to_another_system(monkeypatch: pytest.MonkeyPatc
 def test_the_memory_of_other_containers_is_not_ours() -> None:
     stats = "mine-vote-1\t40.5MiB / 128MiB\nmine-db-1\t1GiB / 2GiB\nother-1\t99MiB / 1GiB\n"
     assert of_containers(stats, ["mine-vote-1", "mine-db-1"]) == round(40.5 * 1024**2) + 1024**3
-
-
-@pytest.mark.parametrize(
-    ("answer", "outcome"),
-    [
-        (httpx.Response(202, request=REQUEST), Outcome.ACCEPTED),
-        (httpx.Response(503, request=REQUEST), Outcome.IN_DOUBT),
-        (httpx.Response(400, request=REQUEST), Outcome.REFUSED),
-        (httpx.ConnectError("refused"), Outcome.REFUSED),
-        (httpx.ReadError("cut off"), Outcome.IN_DOUBT),
-        (httpx.RemoteProtocolError("cut off"), Outcome.IN_DOUBT),
-    ],
-)
-def test_only_a_vote_that_was_never_sent_or_was_refused_is_surely_not_counted(
-    answer: httpx.Response | httpx.HTTPError, outcome: Outcome
-) -> None:
-    assert outcome_of(answer) is outcome
 
 
 def test_a_vote_that_the_audit_calls_reverted_counts_as_lost(tmp_path: Path) -> None:

@@ -1,39 +1,148 @@
 """The audit: what must be true of the database, the queue and the dashboard after the votes of a run. Pure."""
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+from typing import Any
 
-from loadtest.findings import Baseline, Found, Report, Row
-from loadtest.ledger import Cast, Outcome
-from loadtest.register import Register
+from proof.ledger import ACCEPTED_STATUSES, Cast, Outcome
+from proof.register import Register, stays_over
 
 MOST_SHOWN = 10
+IN_DOUBT_STATUS, TOO_MANY_STATUS = 503, 429
 # A time passes through a float on its way to the database.
 SAME_SECONDS = 5e-6
 # How far apart the clocks of the voters' machine and the vote service's may be.
 CLOCKS_SECONDS = 1.0
 
 
-def audit(register: Register, before: Baseline, found: Found, *, others_vote: bool = False) -> Report:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table `votes`."""
+
+    voter: str
+    option: str
+    cast_at: float | None  # Unix seconds
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What was there before the first vote of the run. None: it could not be looked at."""
+
+    last_id: int | None = None
+    total: int | None = None  # by /api/tally
+    settled: int | None = None
+    rejected: int | None = None
+    table: str | None = None  # which table `votes` it was
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there after the last vote was counted. None: it could not be looked at."""
+
+    rows: Iterable[Row] | None  # of this run
+    recount: Mapping[str, int] | None = None
+    tallies: Mapping[str, int] | None = None
+    shown: Mapping[str, int] | None = None  # by /api/tally
+    waiting: int | None = None
+    settled: int | None = None
+    rejected: int | None = None
+
+
+@dataclass
+class Report:
+    """What the audit found; `problems` tells in words what is wrong, `notes` what could not be checked."""
+
+    voters: int = 0
+    accepted: int = 0
+    refused: int = 0
+    in_doubt: int = 0
+    confirmed: int = 0
+    lost: int = 0
+    doubled: int = 0
+    reverted: int = 0
+    either: int = 0  # voters who voted twice at once: either vote may be their last
+    undecided: int = 0  # voters with a vote in doubt that may be their last
+    undecided_voters: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+def audit(
+    register: Register,
+    before: Baseline,
+    found: Found,
+    *,
+    others_vote: bool = False,
+    clocks_seconds: float = CLOCKS_SECONDS,
+) -> Report:
     """Compare what the voters were told with what is there; `others_vote`: rows of unknown voters are no problem."""
     report = _report(register)
     if found.rows is not None:
-        _judge_rows(report, register, found.rows, others_vote=others_vote)
+        strangers = _judge_rows(report, register, found.rows)
+        _judge_strangers(report, _unknown(strangers, register.nameless, clocks_seconds), others_vote=others_vote)
     else:
         report.notes.append("DATABASE_URL is not known, so only totals were compared, not every voter's vote")
         _judge_total(report, register, before, found)
     _judge_tallies(report, found)
     _judge_queue(report, register, before, found, others_vote=others_vote)
-    _tell(report, report.problems, register.mistaken)
+    report.problems += _shortened(register.mistaken)
     return report
 
 
 def audit_rows(register: Register, rows: Iterable[Row]) -> Report:
     """Only look for the votes of a run that ended some time ago; others may have voted since."""
     report = _report(register)
-    _judge_rows(report, register, rows, others_vote=True)
+    strangers = _judge_rows(report, register, rows)
+    _judge_strangers(report, _unknown(strangers, register.nameless, CLOCKS_SECONDS), others_vote=True)
     return report
+
+
+def judge_history(casts: Iterable[Cast], history: Iterable[Row]) -> list[str]:
+    """Rows that showed, even if only for a moment, a vote that came before one they had shown already.
+
+    `history` has each row as often as it was written, in that order; those of voters without a name are passed over.
+    """
+    ballots: defaultdict[str, list[Cast]] = defaultdict(list)
+    for cast in casts:
+        if cast.voter is not None:
+            ballots[cast.voter].append(cast)
+    shown: defaultdict[str, list[list[Cast]]] = defaultdict(list)
+    wrong = []
+    for row in history:
+        if row.voter not in ballots:
+            continue
+        now = _votes_of(row, ballots[row.voter])
+        if not now:
+            wrong.append(f"forged: voter {row.voter} had {_shown(row)}, a vote that was refused or never cast")
+        elif (newer := next((before for before in shown[row.voter] if _surely_stay(before, now)), None)) is not None:
+            wrong.append(f"went back: voter {row.voter} had {_wanted(newer)}, and then {_wanted(now)}")
+        shown[row.voter].append(now)
+    return _shortened(wrong)
+
+
+def judge_answers(casts: Sequence[Cast], *, limit_per_voter: int) -> list[str]:
+    """Answers that a good vote never gets; a voter may be told to slow down only if it sent more than it may."""
+    sent = Counter(cast.voter for cast in casts)
+    unexpected = Counter(
+        cast.answer
+        for cast in casts
+        if cast.answer.isdigit()
+        and int(cast.answer) not in (*ACCEPTED_STATUSES, IN_DOUBT_STATUS)
+        and not (int(cast.answer) == TOO_MANY_STATUS and sent[cast.voter] > limit_per_voter)
+    )
+    return [
+        f"{count} votes were answered with {status}, though all were good votes" for status, count in unexpected.items()
+    ]
 
 
 def _report(register: Register) -> Report:
@@ -45,7 +154,8 @@ def _report(register: Register) -> Report:
     )
 
 
-def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, others_vote: bool) -> None:
+def _judge_rows(report: Report, register: Register, rows: Iterable[Row]) -> list[Row]:
+    """Judge the rows of our voters; returns those of others."""
     seen: set[str] = set()
     strangers: list[Row] = []
     doubled, reverted = [], []
@@ -68,8 +178,8 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row], *, othe
     _note_undecided(report, register)
     report.lost, report.doubled, report.reverted = len(lost), len(doubled), len(reverted)
     for wrong in (lost, doubled, reverted):
-        _tell(report, report.problems, wrong)
-    _judge_strangers(report, _unknown(strangers, register.nameless), others_vote=others_vote)
+        report.problems += _shortened(wrong)
+    return strangers
 
 
 def _judge_strangers(report: Report, unknown: int, *, others_vote: bool) -> None:
@@ -83,12 +193,12 @@ def _judge_strangers(report: Report, unknown: int, *, others_vote: bool) -> None
         )
 
 
-def _unknown(strangers: list[Row], nameless: list[Cast]) -> int:
-    """How many of the strangers can't be voters who were never told who they are."""
+def _unknown(strangers: list[Row], nameless: list[Cast], apart: float) -> int:
+    """How many of the strangers can't be voters who were never told who they are, with clocks so far apart."""
     return sum(
         _unmatched(
             sorted(row.cast_at or 0.0 for row in strangers if row.option == option),
-            sorted((cast.sent_at, cast.answered_at) for cast in nameless if cast.option == option),
+            sorted((cast.sent_at - apart, cast.answered_at + apart) for cast in nameless if cast.option == option),
         )
         for option in {row.option for row in strangers}
     )
@@ -98,8 +208,8 @@ def _unmatched(times: list[float], windows: list[tuple[float, float]]) -> int:
     """How many of the times find no window of their own, from the sending to the answer; both are in order."""
     unmatched, begun, ends = 0, 0, list[float]()
     for time in times:
-        while begun < len(windows) and windows[begun][0] - CLOCKS_SECONDS <= time:
-            heappush(ends, windows[begun][1] + CLOCKS_SECONDS)
+        while begun < len(windows) and windows[begun][0] <= time:
+            heappush(ends, windows[begun][1])
             begun += 1
         while ends and ends[0] < time:
             heappop(ends)
@@ -133,13 +243,29 @@ def _is(cast: Cast, row: Row) -> bool:
     return abs(datetime.fromisoformat(cast.cast_at).timestamp() - row.cast_at) < SAME_SECONDS
 
 
+def _votes_of(row: Row, own: Iterable[Cast]) -> list[Cast]:
+    """The votes that a row may show: the same option may be of several, and a vote in doubt has no time."""
+    votes = [cast for cast in own if cast.outcome is not Outcome.REFUSED and _is(cast, row)]
+    return [cast for cast in votes if cast.cast_at is not None] or votes
+
+
+def _surely_stay(newer: Sequence[Cast], older: Sequence[Cast]) -> bool:
+    """Whether each of the votes that a row may have shown surely stays over each that it may show now."""
+    return bool(newer) and all(stays_over(new, old) for new in newer for old in older)
+
+
 def _shown(row: Row) -> str:
     cast_at = "an unknown time" if row.cast_at is None else datetime.fromtimestamp(row.cast_at, UTC).isoformat()
-    return f"{row.option} cast at {cast_at}"
+    return f"{row.option} (cast at {cast_at})"
 
 
-def _wanted(own: list[Cast]) -> str:
-    return " or ".join(f"{cast.option} cast at {cast.cast_at or 'an unknown time'}" for cast in own) or "no vote"
+def _wanted(own: Sequence[Cast]) -> str:
+    return " or ".join(map(_in_words, own)) or "no vote"
+
+
+def _in_words(cast: Cast) -> str:
+    number = "" if cast.number is None else f"number {cast.number}, "
+    return f"{cast.option} ({number}{f'cast at {cast.cast_at}' if cast.cast_at else 'in doubt'})"
 
 
 def _judge_total(report: Report, register: Register, before: Baseline, found: Found) -> None:
@@ -189,7 +315,6 @@ def _judge_queue(report: Report, register: Register, before: Baseline, found: Fo
         report.problems.append(f"the queue has had {settled} votes of this run; it should be {wanted}")
 
 
-def _tell(report: Report, where: list[str], wrong: list[str]) -> None:
-    where.extend(wrong[:MOST_SHOWN])
-    if len(wrong) > MOST_SHOWN:
-        where.append(f"... and {len(wrong) - MOST_SHOWN} more like these")
+def _shortened(wrong: list[str]) -> list[str]:
+    more = len(wrong) - MOST_SHOWN
+    return wrong if more <= 0 else [*wrong[:MOST_SHOWN], f"... and {more} more like these"]

@@ -1,19 +1,37 @@
-"""The register of voters, made from ledgers line by line: of each voter the votes that may be its last."""
+"""The rule by which a voter's votes follow each other, and the register of voters that is made from ledgers by it."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.ledger import Cast, Outcome, answered_cast, lines, sent_cast
+from proof.ledger import Cast, Outcome, changes
+
+
+def stays_over(later: Cast, earlier: Cast) -> bool:
+    """Whether the one vote of a voter, if it is counted, surely stays over the other one.
+
+    The voter's own order decides, which is the numbers of its ballot papers: a lower number never wins, however late it
+    arrives. Without numbers, or with equal ones, it is the order in the queue, and that is known only of a vote whose
+    voter had its answer before the next one was sent. An answer that leaves the vote in doubt settles this for the
+    service that gave it, which sends nothing of it later; another service may be quicker.
+    """
+    if later.number != earlier.number:
+        return later.number is not None and earlier.number is not None and later.number > earlier.number
+    is_settled = earlier.outcome is not Outcome.IN_DOUBT or earlier.service == later.service
+    return is_settled and earlier.answered < later.sent
 
 
 def last_possible(casts: Sequence[Cast]) -> list[Cast]:
-    """The votes of one voter that its row may show.
+    """The votes of one voter that its row may show in the end.
 
-    Any vote that was not surely refused may be the last one, unless an accepted vote surely came after it.
+    Any vote that was not surely refused may be the last one, unless one that was accepted surely stays over it.
     """
-    last_sent = max((cast.sent for cast in casts if cast.outcome is Outcome.ACCEPTED), default=-1)
-    return [cast for cast in casts if cast.outcome is not Outcome.REFUSED and cast.answered > last_sent]
+    accepted = [cast for cast in casts if cast.outcome is Outcome.ACCEPTED]
+    return [
+        cast
+        for cast in casts
+        if cast.outcome is not Outcome.REFUSED and not any(stays_over(other, cast) for other in accepted)
+    ]
 
 
 class Register:
@@ -29,13 +47,13 @@ class Register:
     def read(self, path: Path) -> None:
         """Take in one ledger."""
         under_way: dict[int, Cast] = {}
-        for number, line in lines(path):
-            if line["event"] == "sent":
-                under_way[number] = sent_cast(number, line)
-                self._add(under_way[number])
-            elif line["event"] == "answered":
-                before = under_way.pop(line["number"])
-                self._replace(before, answered_cast(before, number, line))
+        for before, after in changes(path):
+            if before is None:
+                under_way[after.sent] = after
+                self._add(after)
+            else:
+                del under_way[after.sent]
+                self._replace(before, after)
         for cast in under_way.values():
             self._count(cast)
 
@@ -45,7 +63,7 @@ class Register:
 
     def _replace(self, before: Cast, after: Cast) -> None:
         self._count(after)
-        if before.voter is not None:
+        if before.voter is not None and before in self.voters[before.voter]:
             self.voters[before.voter].remove(before)
         if after.voter is not None and (after.outcome is not Outcome.REFUSED or before.voter is not None):
             self._add(after)

@@ -1,9 +1,11 @@
 """The register: which votes of a voter may be its last, from what the ledger says."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
-from loadtest.ledger import Ledger, Outcome, open_ledger
-from loadtest.register import read_register
+from proof.ledger import Cast, Ledger, Outcome, open_ledger, read_ledger
+from proof.register import read_register
 
 
 def note(ledger: Ledger, option: str, outcome: Outcome | None, *, sent: int | None = None) -> int:
@@ -43,6 +45,36 @@ def test_of_two_votes_at_once_either_may_be_the_last(tmp_path: Path) -> None:
         note(ledger, "a", Outcome.ACCEPTED, sent=first)
 
     assert possible(tmp_path) == {"a", "b"}
+
+
+def test_of_two_numbered_votes_at_once_the_higher_is_the_last_whichever_is_answered_first(
+    tmp_path: Path,
+) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        lower, higher = ledger.send("v", "a", number=1), ledger.send("v", "b", number=2)
+        note(ledger, "b", Outcome.ACCEPTED, sent=higher)
+        note(ledger, "a", Outcome.ACCEPTED, sent=lower)
+
+    assert possible(tmp_path) == {"b"}
+
+
+def test_the_ledger_gives_back_every_vote(tmp_path: Path) -> None:
+    path = tmp_path / "ledger-1.jsonl"
+    with open_ledger(path) as ledger:
+        first = ledger.send("ann", "a", number=7, service="A")
+        second = ledger.send(None, "b")
+        ledger.answer(second, Outcome.ACCEPTED, "202", voter="bob", cast_at="now")
+        ledger.answer(first, Outcome.IN_DOUBT, "ReadError")
+        ledger.give_up(ledger.send("ann", "c"), "ReadTimeout")
+        ledger.send("ann", "d")
+        assert (ledger.sent, ledger.under_way, dict(ledger.outcomes)) == (4, 1, {"accepted": 1, "in doubt": 2})
+    in_doubt = Outcome.IN_DOUBT
+    assert [replace(cast, sent_at=-math.inf, answered_at=math.inf) for cast in read_ledger(path)] == [
+        Cast("ann", "a", sent=1, answered=4, outcome=in_doubt, answer="ReadError", number=7, service="A"),
+        Cast("bob", "b", sent=2, answered=3, outcome=Outcome.ACCEPTED, answer="202", taken_for="bob", cast_at="now"),
+        Cast("ann", "c", sent=5, answered=math.inf, outcome=in_doubt, answer="ReadTimeout"),
+        Cast("ann", "d", sent=7, answered=math.inf, outcome=in_doubt),
+    ]
 
 
 def test_the_register_holds_few_votes_of_each_voter(tmp_path: Path) -> None:

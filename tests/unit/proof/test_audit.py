@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.audit import audit
-from loadtest.findings import Baseline, Found, Report, Row
-from loadtest.ledger import Outcome, open_ledger
-from loadtest.register import Register, read_register
+from proof.audit import Baseline, Found, Report, Row, audit
+from proof.ledger import Outcome, open_ledger
+from proof.register import Register, read_register
 
 VOTERS = 700
 VOTES = 1000
@@ -127,6 +126,16 @@ def test_a_stranger_may_be_a_voter_who_was_never_told_who_it_is(tmp_path: Path, 
     rows = [Row("stranger", "a", began + second)]
 
     assert judge(tmp_path, Found(rows=rows)).doubled == doubled
+
+
+def test_where_parts_have_clocks_of_their_own_strangers_are_only_counted(tmp_path: Path) -> None:
+    with open_ledger(tmp_path / "ledger-1.jsonl") as ledger:
+        ledger.answer(ledger.send(None, "a"), Outcome.IN_DOUBT, "503")
+    register, apart = read_register(tmp_path), float("inf")
+    strangers = [Row(f"stranger {number}", "a", time.time() + 600 * number) for number in (1, 2)]
+
+    assert audit(register, BEFORE, Found(rows=strangers[:1]), clocks_seconds=apart).doubled == 0
+    assert audit(register, BEFORE, Found(rows=strangers), clocks_seconds=apart).doubled == 1
 
 
 @pytest.mark.parametrize("sums", ["tallies", "shown"])

@@ -1,0 +1,4 @@
+"""The proof: voters write down what they were told, parts are killed meanwhile, and then every vote is looked for.
+
+Shared by the drill (`python -m proof`), the load test and the benchmark.
+"""

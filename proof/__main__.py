@@ -1,0 +1,142 @@
+"""The drill: votes are cast while parts are killed and paused, and then every vote is looked for.
+
+`python -m proof --kills 30` starts a system of its own. The exit code is 0 if every vote was found, 1 if not.
+"""
+
+import argparse
+import asyncio
+import random
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from common.settings import Settings
+from proof.audit import Baseline, audit, judge_answers, judge_history
+from proof.errors import ProofError
+from proof.ledger import Cast, Ledger, Outcome, open_ledger, read_ledger
+from proof.look import Patience, keep_history, look_after, read_history
+from proof.plan import plan
+from proof.register import read_register
+from proof.stage import FAKETIME, SECOND, Stage, staged
+from proof.strike import Striker
+from proof.system import PROJECT
+from proof.voters import OPTIONS, all_voters
+
+FOLDER = PROJECT / ".data" / "drill"
+# So few that batches are full after every pause, and the next one is read ahead: the worker dies with that as well.
+BATCH_SIZE = 4
+PATIENCE = Patience(drain_seconds=60.0, dashboard_seconds=15.0)
+NOTHING = Baseline(last_id=0, total=0, settled=0, rejected=0)
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What was asked for."""
+
+    kills: int
+    votes_between: int
+    seed: int
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one drill; returns the exit code."""
+    orders = _orders(argv)
+    folder = FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{orders.seed}"
+    say(f"The drill: {orders.kills} kills, and pauses, of a system of its own with two vote services. Ctrl-C ends it.")
+    if not FAKETIME:
+        say("All parts share one clock: libfaketime is not installed (Debian, Ubuntu: apt install faketime).")
+    try:
+        options = {f"OPTION_{key.upper()}": f"Option {key.upper()}" for key in OPTIONS}
+        with staged(folder, {"BATCH_SIZE": str(BATCH_SIZE), **options}) as stage:
+            problems = asyncio.run(_drill(orders, stage, folder))
+    except (AssertionError, ProofError) as error:
+        problems = [str(error)]
+    except KeyboardInterrupt:
+        say("Interrupted: nothing was checked.")
+        shutil.rmtree(folder, ignore_errors=True)
+        return 130
+    if problems:
+        _tell_what_to_do(problems, orders, folder)
+        return 1
+    say("", "PASSED: no vote was lost, none was counted twice, none came back.")
+    shutil.rmtree(folder)
+    return 0
+
+
+def say(*lines: str) -> None:
+    """To whoever watches, now."""
+    print(*lines, sep="\n", flush=True)
+
+
+def _orders(argv: Sequence[str]) -> Orders:
+    parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
+    parser.add_argument("--kills", type=int, default=30, help="how many processes to kill (default: 30)")
+    parser.add_argument(
+        "--votes-between", type=int, default=300, help="at most so many votes between two kills (default: 300)"
+    )
+    parser.add_argument("--seed", type=int, default=None, help="repeats the order and the pauses of another drill")
+    known = parser.parse_args(argv)
+    seed = random.randrange(1_000_000) if known.seed is None else known.seed
+    return Orders(known.kills, known.votes_between, seed)
+
+
+async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
+    facts = stage.facts()
+    await keep_history(facts.database_url)
+    path = folder / "ledger-drill.jsonl"
+    with open_ledger(path) as ledger:
+        rng = random.Random(orders.seed)
+        striker = Striker(stage, ledger, rng, say)
+        stop = asyncio.Event()
+        services = {name: facts.urls[name] for name in ("vote", SECOND)}
+        async with asyncio.TaskGroup() as voters:
+            for voter in all_voters(services, ledger, orders.seed, stop):
+                voters.create_task(voter)
+            try:
+                await asyncio.to_thread(
+                    striker.carry_out, plan(orders.kills, rng), most_votes_between=orders.votes_between
+                )
+            finally:
+                stop.set()
+    stage.wait_until_ready()
+    found = await look_after(stage.facts(), NOTHING, folder, PATIENCE)
+    history = await read_history(stage.facts().database_url, folder / "history.csv")
+    casts, register = read_ledger(path), read_register(folder)
+    _sum_up(casts, ledger, striker)
+    # parts may have clocks of their own
+    report = audit(register, NOTHING, found, clocks_seconds=float("inf"))
+    say(f"audit     {report.confirmed:,} voters have their last vote, {report.undecided:,} of them one of two or more")
+    limit = Settings.model_fields["limit_per_voter"].default
+    return [*report.problems, *judge_history(casts, history), *judge_answers(casts, limit_per_voter=limit)]
+
+
+def _sum_up(casts: Sequence[Cast], ledger: Ledger, striker: Striker) -> None:
+    accepted = sorted(cast.answered_at for cast in casts if cast.outcome is Outcome.ACCEPTED)
+    gap = max((later - earlier for earlier, later in pairwise(accepted)), default=0.0)
+    outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(ledger.outcomes.items()))
+    say("", f"votes     {ledger.sent:,} sent: {outcomes}; the longest time without an accepted one: {gap:.1f} s")
+    for name, victims in (("kills", striker.killed), ("pauses", striker.paused)):
+        each = ", ".join(f"{victim} {count}" for victim, count in sorted(victims.items()))
+        say(f"{name:<9} {victims.total()}: {each}")
+
+
+def _tell_what_to_do(problems: Sequence[str], orders: Orders, folder: Path) -> None:
+    say(
+        "",
+        "FAILED:",
+        *(f"  {problem}" for problem in problems),
+        "",
+        f"What the voters were told, the logs and the data are kept in {folder}.",
+        "Look for a voter's votes in ledger-drill.jsonl, and for what its row showed in history.csv.",
+        f"The same kills again: .venv/bin/python -m proof --kills {orders.kills} --seed {orders.seed}",
+    )
+
+
+if __name__ == "__main__":
+    with suppress(BrokenPipeError):
+        sys.exit(main(sys.argv[1:]))
