@@ -1,5 +1,6 @@
 """The settings of the door: who is let in, how often, whom we believe, and how the line is kept private."""
 
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,18 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 DEVELOPMENT_KEY = "tallyho-development-key"
 
 Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections a service may have; 0 is no limit."""
+
+    most: int = 0
+    most_per_address: int = 0
+    trusted: tuple[Network, ...] = ()  # proxies, behind whose addresses many are
+
+
+NO_LIMITS = ConnectionLimits()
 
 
 class DoorSettings(BaseModel):
@@ -27,6 +40,10 @@ class DoorSettings(BaseModel):
     )
     limit_per_voter: int = Field(300, ge=0, description="votes of one voter in a minute; 0: no limit")
     limit_per_address: int = Field(6000, ge=0, description="votes from one address in a minute; 0: no limit")
+    max_connections: int = Field(
+        10_000, ge=0, description="open connections of each service; 0: as many as it has files"
+    )
+    max_connections_per_address: int = Field(6000, ge=0, description="of these from one address; 0: no limit")
     voter_codes: Literal["off", "on"] = Field("off", description="on: only who has a code may vote")
 
     @field_validator("tallyho_env", "voter_codes", "proxy_headers", mode="before")
@@ -54,6 +71,11 @@ class DoorSettings(BaseModel):
     def proxies(self) -> tuple[Network, ...]:
         """The networks of `TRUSTED_PROXIES`."""
         return tuple(ip_network(part) for part in _parts(self.trusted_proxies))
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections there may be."""
+        return ConnectionLimits(self.max_connections, self.max_connections_per_address, self.proxies)
 
     @property
     def tls(self) -> tuple[str, str] | None:

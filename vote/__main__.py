@@ -25,7 +25,7 @@ async def main(settings: Settings) -> None:
         app = create_app(settings, pusher, health, lambda: counting_is_delayed(watch.overview), door=door)
         loops = (pusher.run(), watch.run(), exchange_counts(settings.redis_address, door.limits))
         bind = (settings.host, settings.vote_port)
-        await serve(app, bind=bind, health=health, tls=settings.tls, loops=loops)
+        await serve(app, bind=bind, health=health, tls=settings.tls, limits=settings.connection_limits, loops=loops)
 
 
 if __name__ == "__main__":

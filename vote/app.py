@@ -5,8 +5,9 @@ from collections.abc import Callable
 from quart import Quart, Response, g, request
 
 from common.ops import Health
+from common.origin import is_foreign
 from common.settings import Settings
-from common.web import Refused, believe_proxies, create_website, is_foreign
+from common.web import Refused, believe_proxies, create_website
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
 from vote.door import Door
@@ -55,7 +56,7 @@ def create_app(
 
 
 async def _refuse_foreign_pages() -> None:
-    if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request.headers, request.host):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and is_foreign(request.scope):
         raise Refused(
             403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there."
         )

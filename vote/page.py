@@ -9,8 +9,9 @@ from quart.typing import ResponseReturnValue
 from quart_schema import hide
 from werkzeug.exceptions import HTTPException
 
+from common.origin import beside, host_of
 from common.settings import Settings
-from common.web import INSTANCE, Refused, as_refused, beside, rfc3339
+from common.web import INSTANCE, Refused, as_refused, rfc3339
 from vote.body import FORM, Paper, paper_of_form, read_body
 from vote.casting import PollingStation
 from vote.door import Door
@@ -50,7 +51,7 @@ class BallotPages:
 
     async def page(self, voter: Voter) -> bytes:
         """The same, made if need be; for the request under way."""
-        facts = self._facts(voter, request.scheme, request.host)
+        facts = self._facts(voter, request.scheme, host_of(request.scope["headers"]))
         page = self._kept.get(facts)
         if page is None:
             page = (await self._render(facts)).encode()
@@ -61,7 +62,7 @@ class BallotPages:
 
     async def refusal(self, voter: Voter, problem: Refused, code: str) -> str:
         """The page with what is wrong."""
-        facts = _Facts(voter.choice, False, self._results_url(request.scheme, request.host))
+        facts = _Facts(voter.choice, False, self._results_url(request.scheme, host_of(request.scope["headers"])))
         return await self._render(facts, problem=problem, code=code)
 
     def _facts(self, voter: Voter, scheme: str, host: str) -> _Facts:

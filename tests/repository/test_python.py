@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.repository.tree import PROJECT, modules, texts
 
-LONGEST_FILE = 200
+LONGEST_FILE = 400
 LONGEST_FUNCTION = 30
 
 # Who may sleep: it waits with a deadline, or it plays people who think.
