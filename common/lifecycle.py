@@ -17,7 +17,9 @@ from typing import Any
 import structlog
 import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
-from quart import Quart
+from quart import Quart, Request
+from quart.asgi import ASGIHTTPConnection
+from werkzeug.exceptions import ClientDisconnected
 
 from common.crowd import Crowd, allow_many_files
 from common.door_settings import NO_LIMITS, ConnectionLimits
@@ -81,6 +83,7 @@ async def serve(
     A loop that fails ends the service with its error: better started again than half alive. `tls` are the paths of
     certificate and key. Raises CannotStart.
     """
+    app.asgi_http_class = _Finishing
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
@@ -116,6 +119,24 @@ async def _serve_until(
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(config.bind[0]) from error
         raise
+
+
+class _Finishing(ASGIHTTPConnection):
+    """Quart's way to answer, but what is begun is finished: Quart cancels it as soon as the client has gone.
+
+    That would leave what others use as well in the middle of something: a connection to PostgreSQL with "another
+    operation in progress", one to Redis with an answer that nobody has taken.
+    """
+
+    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        while (message := await receive())["type"] == "http.request":
+            request.body.append(message["body"])
+            if not message["more_body"]:
+                request.body.set_complete()
+        if not request.body._complete.is_set():  # what waits for the rest need not
+            request.body._must_raise = ClientDisconnected()
+            request.body.set_complete()
+        await asyncio.Event().wait()  # the answer ends it
 
 
 class _Answers:

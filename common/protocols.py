@@ -323,6 +323,7 @@ class Conversation:
             self.close()
             return
         self._h11.start_next_cycle()
+        self._is_head = False
         self._wire.is_free()
         if self._is_paused:
             self._is_paused = False
