@@ -82,8 +82,9 @@ test-image: ## run all tests on the Python of the images, in a container
 drill: $(FOR_TESTS) ## kill and pause parts at random while votes are cast, then look for every vote; KILLS=30
 	@$(RUN) proof --kills $(KILLS)
 
-fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=300
-	@EXAMPLES=$(or $(EXAMPLES),300) $(RUN) pytest tests/robustness --timeout 600
+fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=20000, and SEED=, which it prints, tries the same again
+	@EXAMPLES=$(or $(EXAMPLES),20000) SEED=$(SEED) $(RUN) pytest tests/robustness/test_fuzz.py \
+	  $(if $(SEED),,tests/robustness/test_requests.py tests/robustness/test_api.py tests/robustness/test_queue.py) --timeout 3600
 
 audit: $(FOR_LOAD) ## look at what runs now, without a load: tallies, queue, dashboard, the last load test's votes
 	@exec $(RUN) loadtest audit

@@ -1,104 +1,198 @@
-"""What a client may hold of a service, and for how long, before others would feel it.
+"""One connection of a client: what it may hold of us, and for how long, whatever its other end does.
 
-Clients that send slowly are ended by Hypercorn (the headers) and Quart (the body). Against those that never read what
-they are sent neither has a limit: the kernel ends them.
+A connection is always in one state, and each state has an end; docs/robustness.md has the table. One look at all of
+them, twice a second, ends those whose time is over: a timer for each would be begun and stopped with each request.
 """
 
 import asyncio
-import resource
-import socket
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable
+from enum import Enum
+from typing import cast
 
-import structlog
-from hypercorn.config import Config, Sockets
-from hypercorn.protocol import h2, h11
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
+from hypercorn.config import Config
+from hypercorn.typing import ASGIFramework
+from prometheus_client import Counter
 
-from common.idle import end_idle_connections_by_timers
-from common.viewer_stream import ViewerStream
-from common.whole_answers import send_answers_whole
+from common.protocols import Conversation, Ends
 
 # From the connection, or the last answer on it, until the next request's headers are complete.
 HEADERS_SECONDS = 5.0
-UNREAD_SECONDS = 30  # how long a client may leave unread what fills its connection, or be gone without a word
-BACKLOG = 1024  # connections that wait to be taken
-# A connection needs a file; many systems start a program with 1,024, of which it may take more. Enough for anybody:
-# some systems answer "more" with a number that no system call takes.
-MOST_FILES = 65_536
-
-log = structlog.get_logger()
-
-
-class PatientConfig(Config):
-    """Hypercorn's settings, with sockets that don't wait for ever."""
-
-    backlog = BACKLOG
-    keep_alive_timeout = HEADERS_SECONDS
-
-    def create_sockets(self) -> Sockets:
-        """The listening sockets; every connection inherits their limit. Not on macOS, which has no such option."""
-        sockets = super().create_sockets()
-        for each in (*sockets.secure_sockets, *sockets.insecure_sockets):
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
-        return sockets
+EXCHANGE_SECONDS = 45.0  # from there until the answer is taken: the body has 10 s of it, a client that reads the rest
+UNREAD_SECONDS = 30.0  # how long a client may take nothing of what waits for it
+PING_SECONDS = 10.0  # keeps proxies from closing a silent WebSocket, and shows who is gone
+SILENT_SECONDS = 45.0  # a viewer that answers no ping is gone
+# At its end a connection is read on for a while: if what has come were left unread, the kernel would take the answer
+# back (RFC 9112, 9.6).
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1_000_000
 
 
-def adapt_hypercorn() -> None:
-    """Have Hypercorn use our parts: for viewers, in HTTP/1 and HTTP/2, for answers, and for connections that idle."""
-    h11.WSStream = ViewerStream  # type: ignore[attr-defined]
-    h2.WSStream = ViewerStream  # type: ignore[attr-defined]
-    send_answers_whole()
-    end_idle_connections_by_timers()
+class State(Enum):
+    """What a connection is doing, as metrics name it."""
+
+    NEW = "new"
+    FREE = "kept_alive"
+    ASKED = "request"
+    WATCHED = "websocket"
+    CLOSING = "closing"
 
 
-class Gate:
-    """The application behind a look at the request's target: Quart fails on one that is no address."""
+ENDED = Counter("connections_ended", "Connections whose time was over, by what they were doing.", ["state"])
+for _state in State:
+    ENDED.labels(_state.value)  # there from the start, as zero
 
-    def __init__(self, app: ASGIFramework) -> None:
+
+class Connection(asyncio.Protocol):
+    """The wire under a conversation; `when_lost` is called once, when it is gone."""
+
+    def __init__(self, app: ASGIFramework, config: Config, is_tls: bool, when_lost: Callable[["Connection"], None]):
+        self.is_last_call = False
         self._app = app
+        self._config = config
+        self._is_tls = is_tls
+        self._when_lost = when_lost
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._state = State.NEW
+        self._ends = 0.0  # of the present state
+        self._close_by = 0.0
+        self._next_ping = 0.0
+        self._written = self._taken = 0  # bytes, by us and by the kernel
+        self._taken_at = 0.0
+        self._left_over = 0
+        self._is_hung_up = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.conversation: Conversation | None = None
 
-    async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "lifespan" or _is_readable(scope["path"]):
-            await self._app(scope, receive, send)
-        elif scope["type"] == "http":
-            headers = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "http.response.start", "status": 400, "headers": headers})
-            body = b"The address of this request can't be read.\n"
-            await send({"type": "http.response.body", "body": body, "more_body": False})
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
+        self._ends = self._loop.time() + HEADERS_SECONDS
+        ends = Ends(self._is_tls, _address(self._transport, "peername"), _address(self._transport, "sockname"))
+        self.conversation = Conversation(self._app, self._config, self, ends)
+
+    def data_received(self, data: bytes) -> None:
+        if self._state is State.CLOSING:
+            self._left_over += len(data)
+            if self._left_over > LINGER_BYTES:
+                self._transport.abort()
+            return
+        if self._state is State.WATCHED:
+            self._ends = self._loop.time() + SILENT_SECONDS
+        assert self.conversation is not None
+        self.conversation.receive(data)
+
+    def eof_received(self) -> bool:
+        self._is_hung_up = True
+        if self._state is State.CLOSING:
+            self._transport.close()
         else:
-            await send({"type": "websocket.close", "code": 1002, "reason": None})
+            assert self.conversation is not None
+            self.conversation.hang_up()
+        return True  # it may still read an answer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._state = State.CLOSING
+        self._writable.set()
+        if self.conversation is not None:
+            self.conversation.lost()
+        self._when_lost(self)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # What the conversation calls.
+
+    def write(self, data: bytes) -> None:
+        """Send this, some time."""
+        if not self._transport.is_closing():
+            self._written += len(data)
+            self._transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until there is room for more, or no connection."""
+        await self._writable.wait()
+
+    def pause(self) -> None:
+        """Read nothing more for a while."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def is_asked(self) -> None:
+        """A request has begun."""
+        self._state = State.ASKED
+        self._ends = self._loop.time() + EXCHANGE_SECONDS
+
+    def is_free(self) -> None:
+        """It is answered, and another one may come."""
+        self._state = State.FREE
+        self._ends = self._loop.time() + HEADERS_SECONDS
+
+    def is_watched(self) -> None:
+        """It has become a WebSocket."""
+        now = self._loop.time()
+        self._state, self._ends, self._next_ping = State.WATCHED, now + SILENT_SECONDS, now + PING_SECONDS
+
+    def close(self) -> None:
+        """Send what is to be sent, and end."""
+        if self._state is State.CLOSING:
+            return
+        now = self._loop.time()
+        self._state, self._ends, self._close_by = State.CLOSING, now + LINGER_SECONDS, now + UNREAD_SECONDS
+        self.resume()
+        if self._is_hung_up or not self._transport.can_write_eof():  # TLS says goodbye, and waits for it, by itself
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._transport.write_eof()
+
+    # What the server calls.
+
+    def look(self, now: float) -> None:
+        """End it if its time is over."""
+        waits = self._transport.get_write_buffer_size()
+        if not waits or self._written - waits != self._taken:
+            self._taken, self._taken_at = self._written - waits, now
+        if now - self._taken_at > UNREAD_SECONDS:
+            self._end()
+        elif now > self._ends:
+            if self._state in (State.NEW, State.FREE):
+                self._end_idle()
+            elif self._state is not State.CLOSING or not waits or now > self._close_by:
+                self._end()
+        elif self._state is State.WATCHED and now > self._next_ping:
+            self._next_ping = now + PING_SECONDS
+            assert self.conversation is not None
+            self.conversation.ping()
+
+    def end(self) -> None:
+        """The service ends."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """The service ends now."""
+        self._transport.abort()
+
+    def _end_idle(self) -> None:
+        assert self.conversation is not None
+        ENDED.labels(self._state.value).inc()
+        self._is_hung_up = True  # nothing has come that is not read: no need to linger
+        self.conversation.close()
+
+    def _end(self) -> None:
+        ENDED.labels(self._state.value).inc()
+        self._transport.abort()
 
 
-def _is_readable(path: str) -> bool:
-    if path.startswith("/"):
-        return True
-    try:
-        return bool(path) and bool(urlsplit(path))
-    except ValueError:
-        return False
-
-
-def allow_many_files() -> None:
-    """Take as many files as this process may have: the default of many systems is few for a hall full of phones."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        except (ValueError, OSError):  # macOS promises more than it gives
-            log.debug("file_limit_kept", files=soft)
-
-
-def note_failed_connection(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What a client's nonsense does to its own connection is worth a line, not a traceback."""
-    error = context.get("exception")
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if isinstance(error, asyncio.CancelledError):
-        return  # Python 3.11's streams report every connection that is cancelled as an error
-    if "client_connected_cb" in context.get("message", ""):
-        log.info("connection_failed", reason=str(error) or type(error).__name__)
-    else:
-        loop.default_exception_handler(context)
+def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(which)
+    return (address[0], address[1]) if isinstance(address, tuple) else None

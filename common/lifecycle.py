@@ -1,9 +1,7 @@
 """How a service runs and ends.
 
-The signals are ours, not Hypercorn's: since Python 3.12.1 it waits for open WebSockets before its own time limit counts
-(pgjones/hypercorn #308), and tells the application only afterwards; its task that pings a WebSocket outlives it too. So
-the first signal makes the service not ready, ends what would go on for ever, and stops the server as soon as the last
-answer is given, or at a deadline; the second signal ends the process at once.
+The signals are ours: the first makes the service not ready, ends what would go on for ever, and stops the server as
+soon as the last answer is given, or at a deadline; the second ends the process at once.
 """
 
 import asyncio
@@ -12,29 +10,31 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import hypercorn.asyncio
 import structlog
 import uvloop
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
-from quart import Quart
+from quart import Quart, Request
+from quart.asgi import ASGIHTTPConnection
+from werkzeug.exceptions import ClientDisconnected
 
-from common.connections import Gate, PatientConfig, adapt_hypercorn, allow_many_files, note_failed_connection
+from common.crowd import Crowd, allow_many_files
 from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
-from common.settings import Settings, SettingsError
+from common.origin import Gate
+from common.server import PatientConfig, listening
+from common.settings import NO_LIMITS, ConnectionLimits, Settings, SettingsError
 from common.tasks import end
 from common.traces import traces
 from common.unread import unread
+from common.viewer_stream import MAX_MESSAGE_BYTES
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
 FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
-# Keeps proxies from closing a silent WebSocket. Hypercorn also holds a closed one for up to this long.
-PING_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -74,6 +74,7 @@ async def serve(
     bind: tuple[str, int],
     health: Health,
     tls: tuple[str, str] | None = None,
+    limits: ConnectionLimits = NO_LIMITS,
     loops: tuple[Coroutine[Any, Any, None], ...] = (),
     close: Callable[[], None] = lambda: None,
 ) -> None:
@@ -82,42 +83,60 @@ async def serve(
     A loop that fails ends the service with its error: better started again than half alive. `tls` are the paths of
     certificate and key. Raises CannotStart.
     """
+    app.asgi_http_class = _Finishing
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
             try:
-                await _serve_until(stop, _Answers(Gate(app)), _config(bind, tls), health, close)
+                await _serve_until(stop, app, _config(bind, tls), limits, health, close)
             finally:
                 await end(*others)
 
 
 async def _serve_until(
-    stop: asyncio.Event, answers: "_Answers", config: PatientConfig, health: Health, close: Callable[[], None]
+    stop: asyncio.Event,
+    app: ASGIFramework,
+    config: PatientConfig,
+    limits: ConnectionLimits,
+    health: Health,
+    close: Callable[[], None],
 ) -> None:
-    async def trigger() -> None:
-        await stop.wait()
-        health.stopping = True
-        close()
-
-    async def finished() -> None:
-        await stop.wait()
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await answers.all_given()
-        except TimeoutError:
-            log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
-        await asyncio.sleep(FLUSH_SECONDS)
-
-    asyncio.get_running_loop().set_exception_handler(note_failed_connection)
-    server = asyncio.create_task(_run_hypercorn(answers, config, trigger), name="server")
-    deadline = asyncio.create_task(finished(), name="deadline")
+    answers = _Answers(Gate(app))
     try:
-        await asyncio.wait({server, deadline}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        deadline.cancel()
-        await end(server)
-        with suppress(asyncio.CancelledError):
-            await server
+        async with listening(answers, config, Crowd(limits)) as server:
+            log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
+            await stop.wait()
+            health.stopping = True
+            close()
+            server.stop_taking()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await answers.all_given()
+            except TimeoutError:
+                log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
+            await asyncio.sleep(FLUSH_SECONDS)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(config.bind[0]) from error
+        raise
+
+
+class _Finishing(ASGIHTTPConnection):
+    """Quart's way to answer, but what is begun is finished: Quart cancels it as soon as the client has gone.
+
+    That would leave what others use as well in the middle of something: a connection to PostgreSQL with "another
+    operation in progress", one to Redis with an answer that nobody has taken.
+    """
+
+    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        while (message := await receive())["type"] == "http.request":
+            request.body.append(message["body"])
+            if not message["more_body"]:
+                request.body.set_complete()
+        if not request.body._complete.is_set():  # what waits for the rest need not
+            request.body._must_raise = ClientDisconnected()
+            request.body.set_complete()
+        await asyncio.Event().wait()  # the answer ends it
 
 
 class _Answers:
@@ -146,34 +165,21 @@ class _Answers:
         await self._none_open.wait()
 
 
-async def _run_hypercorn(app: ASGIFramework, config: PatientConfig, trigger: Callable[[], Awaitable[None]]) -> None:
-    try:
-        log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
-        await hypercorn.asyncio.serve(app, config, shutdown_trigger=trigger)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(config.bind[0]) from error
-        raise
-
-
 def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig:
     config = PatientConfig()
     host, port = bind
     config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     if tls is not None:
         config.certfile, config.keyfile = tls
-        config.alpn_protocols = ["http/1.1"]  # the one protocol whose limits are known and tested here
+        config.alpn_protocols = ["http/1.1"]
         try:
             config.create_ssl_context()
         except OSError as error:  # SSLError is one
             raise CannotStart(f"TLS_CERTIFICATE and TLS_KEY can't be used: {error}") from None
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.include_server_header = False
-    config.graceful_timeout = STOP_SECONDS
-    config.shutdown_timeout = 1.0
-    config.websocket_ping_interval = PING_SECONDS
-    config.websocket_max_message_size = 1024  # bytes: viewers have nothing to say
+    config.websocket_ping_interval = None  # we ping ourselves
+    config.websocket_max_message_size = MAX_MESSAGE_BYTES
     return config
 
 
@@ -187,7 +193,6 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     for advice in unread().values():
         log.warning("setting_not_read", advice=advice)
     allow_many_files()
-    adapt_hypercorn()
     problem: BaseException | None = None
     try:
         with traces(settings, service):

@@ -11,6 +11,7 @@ from typing import Any
 
 from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 
+from common.origin import is_readable_host
 from common.settings import Network
 
 SCHEMES = {"http": {"http": "http", "https": "https"}, "websocket": {"http": "ws", "https": "wss"}}
@@ -46,9 +47,10 @@ class TrustedProxies:
             changes["client"] = (said.client, 0)
         if scheme := SCHEMES[scope["type"]].get((said.scheme or "").lower()):
             changes["scheme"] = scheme
-        if said.host:
-            headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
-            changes["headers"] = [*headers, (b"host", said.host.encode("latin1"))]
+        host = (said.host or "").encode("latin1")
+        if is_readable_host(host):  # a proxy may hand on what a client has written
+            headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+            changes["headers"] = [*headers, (b"host", host)]
         return {**scope, **changes}
 
     def _nearest_not_ours(self, hops: list[_Hop]) -> _Hop:

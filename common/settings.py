@@ -28,6 +28,18 @@ DEVELOPMENT_KEY = "tallyho-development-key"
 Network = IPv4Network | IPv6Network
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections a service may have; 0 is no limit."""
+
+    most: int = 0
+    most_per_address: int = 0
+    trusted: tuple[Network, ...] = ()  # proxies, behind whose addresses many are
+
+
+NO_LIMITS = ConnectionLimits()
+
+
 class SettingsError(Exception):
     """The environment can't be understood; the text lists every problem."""
 
@@ -87,6 +99,18 @@ class Settings(BaseModel):
         ge=0,
         description="votes from one address in a minute, not counting this machine's own; ten times as many from an "
         "IPv6 /48; 0: no limit",
+    )
+    max_connections: int = Field(
+        10_000,
+        ge=0,
+        description="open connections of each service, as far as it may have files; 0: as many as that "
+        "([docs/robustness.md](docs/robustness.md))",
+    )
+    max_connections_per_address: int = Field(
+        6000,
+        ge=0,
+        description="of these from one address (IPv6: from one /64), not counting this machine's own and those of "
+        "trusted proxies; 0: no limit",
     )
     trusted_proxies: str = Field(
         "", description="addresses and networks of proxies whose headers are believed: `10.0.0.0/8,192.0.2.7`"
@@ -214,6 +238,11 @@ class Settings(BaseModel):
     def proxies(self) -> tuple[Network, ...]:
         """The networks of `TRUSTED_PROXIES`."""
         return tuple(ip_network(part) for part in _parts(self.trusted_proxies))
+
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections there may be."""
+        return ConnectionLimits(self.max_connections, self.max_connections_per_address, self.proxies)
 
     @property
     def tls(self) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""What the two websites share: one shape of errors, security headers, the origin check, and documentation."""
+"""What the two websites share: one shape of errors, security headers, and documentation."""
 
 import importlib.resources
 import os
@@ -6,12 +6,10 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from quart import Blueprint, Quart, Response, render_template, request, send_from_directory
 from quart.typing import ResponseReturnValue
 from quart_schema import Info, OpenAPIProvider, QuartSchema, hide
-from werkzeug.datastructures import Headers
 
 from common.errors import MAX_BODY_BYTES as MAX_BODY_BYTES
 from common.errors import ErrorBody as ErrorBody
@@ -68,23 +66,6 @@ def believe_proxies(app: Quart, settings: Settings) -> None:
     if settings.proxies:
         trusting = TrustedProxies(app.asgi_app, settings.proxies, settings.proxy_headers)
         app.asgi_app = trusting  # type: ignore[method-assign]
-
-
-def is_foreign(headers: Headers, host: str) -> bool:
-    """Whether a browser sent this request from a page of another origin; programs send neither header."""
-    origin = headers.get("Origin")
-    if origin is not None:
-        try:
-            return urlsplit(origin).netloc.lower() != host.lower()
-        except ValueError:  # "http://[" is no address at all
-            return True
-    return headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
-
-
-def beside(scheme: str, host: str, port: int) -> str:
-    """The address of another port of the host that a request was sent to."""
-    name = urlsplit(f"//{host}").hostname or "localhost"
-    return f"{scheme}://{f'[{name}]' if ':' in name else name}:{port}/"
 
 
 def rfc3339(time: datetime) -> str:

@@ -28,6 +28,7 @@ async def main(settings: Settings) -> None:
             bind=(settings.host, settings.result_port),
             health=health,
             tls=settings.tls,
+            limits=settings.connection_limits,
             loops=(watch_tally(settings.database_url, board.show, viewers.count), board.beat()),
             close=viewers.close,
         )

@@ -10,8 +10,9 @@ from quart.typing import ResponseReturnValue
 from quart_schema import document_response, hide
 
 from common.ops import Health
+from common.origin import beside, host_of
 from common.settings import Settings
-from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, beside, create_website, rfc3339
+from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, create_website, rfc3339
 from result.board import Board, NotReadYet
 from result.live import add_live
 from result.pipeline import Pipeline, Sources
@@ -41,13 +42,14 @@ def _add_page(app: Quart, board: Board, settings: Settings) -> None:
             snapshot, stale_since = board.snapshot(), board.stale_since()
         except NotReadYet:
             snapshot, stale_since = None, None
+        host = host_of(request.scope["headers"])
         page = await render_template(
             "dashboard.html",
             question=settings.ballot.question,
             snapshot=snapshot,
             stale_since=stale_since,
             server_now=rfc3339(datetime.now(UTC)),
-            ballot_url=settings.vote_url or beside(request.scheme, request.host, settings.vote_port),
+            ballot_url=settings.vote_url or beside(request.scheme, host, settings.vote_port),
             instance=INSTANCE,
         )
         return page, {"Cache-Control": "no-store"}

@@ -5,12 +5,11 @@ It does not go through Quart, which would give each viewer three tasks and each 
 
 import asyncio
 
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope, WebsocketScope
+from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Quart
 from quart.typing import ResponseReturnValue
-from werkzeug.datastructures import Headers
 
-from common.web import is_foreign
+from common.origin import is_foreign
 from result.viewers import Viewers
 
 PATH = "/ws"
@@ -35,7 +34,7 @@ class Live:
         self._viewers = viewers
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "websocket" and scope["path"] == PATH and not _is_foreign(scope):
+        if scope["type"] == "websocket" and scope["path"] == PATH and not is_foreign(scope):
             await self._show(receive, send)
         else:
             await self._app(scope, receive, send)
@@ -58,8 +57,3 @@ async def _has_left(receive: ASGIReceiveCallable) -> None:
     """What a viewer sends is read, so that it does not pile up, and ignored, as is its wish to connect."""
     while (await receive())["type"] != "websocket.disconnect":
         pass
-
-
-def _is_foreign(scope: WebsocketScope) -> bool:
-    headers = Headers([(name.decode("latin1"), value.decode("latin1")) for name, value in scope["headers"]])
-    return is_foreign(headers, headers.get("Host", ""))

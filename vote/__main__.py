@@ -31,7 +31,7 @@ async def main(settings: Settings) -> None:
         counts = exchange_counts(settings.redis_address, door.limits)
         loops = (pusher.run(), watch.run(), poll.watch(queue), counts, announce(settings.redis_address))
         bind = (settings.host, settings.vote_port)
-        await serve(app, bind=bind, health=health, tls=settings.tls, loops=loops)
+        await serve(app, bind=bind, health=health, tls=settings.tls, limits=settings.connection_limits, loops=loops)
 
 
 def counting_is_delayed(overview: Overview | None) -> bool:

@@ -8,8 +8,9 @@ from functools import lru_cache
 from quart import Quart
 
 from common.ballot import Ballot
+from common.origin import beside
 from common.settings import Settings
-from common.web import INSTANCE, Refused, beside
+from common.web import INSTANCE, Refused
 from vote.voter import Voter
 
 MOST_KEPT = 200  # pages

@@ -19,7 +19,11 @@ async def main(settings: Settings) -> None:
         app.register_blueprint(ops_routes(health))
         counting = count_votes(settings.database_url, queue, settings.batch_size, status)
         await serve(
-            app, bind=(settings.host, settings.worker_port), health=health, loops=(counting, QueueWatch(queue).run())
+            app,
+            bind=(settings.host, settings.worker_port),
+            health=health,
+            limits=settings.connection_limits,
+            loops=(counting, QueueWatch(queue).run()),
         )
 
 

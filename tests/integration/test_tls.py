@@ -7,7 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
 from common import probe
+from common.connections import HEADERS_SECONDS
+from common.server import HANDSHAKE_SECONDS
 from local import servers
 from tests.e2e.test_stopping import STOP_SECONDS
 from tests.integration.tls_proxy import tls_proxy
 from tests.services import Service, service
-from tests.waiting import BUSY_SECONDS
+from tests.waiting import BUSY_SECONDS, eventually
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,53 @@ async def test_the_dashboard_is_live_under_tls_and_ends_in_time_with_viewers_tha
     assert code == 0
     assert seconds < STOP_SECONDS + BUSY_SECONDS
     assert "Traceback" not in "".join(capfd.readouterr())
+
+
+def ended_after(connection: socket.socket) -> float:
+    """How many seconds a connection lasts on which the client says nothing more."""
+    connection.settimeout(HANDSHAKE_SECONDS + HEADERS_SECONDS + BUSY_SECONDS)
+    began = time.monotonic()
+    with suppress(ConnectionError, ssl.SSLError):
+        while connection.recv(65536):
+            pass
+    return time.monotonic() - began
+
+
+def test_who_never_ends_a_handshake_or_says_nothing_after_it_is_ended(
+    redis: servers.Server, trust: ssl.SSLContext, certificate: dict[str, Any]
+) -> None:
+    """Like any other silent client, and counted like it; one who doesn't answer the goodbye holds nothing either."""
+    with under_tls("vote", trust, redis_url=redis.url, **certificate) as vote, ExitStack() as stack:
+        for sent in (b"", b"\x16", b"\x16\x03\x01\x02\0\1", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff" * 999):
+            silent = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(vote))))
+            silent.sendall(sent)
+        plain = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(vote))))
+        quiet = stack.enter_context(trust.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=True))
+        last = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(vote))))
+        assert vote.metric("connections_open") >= 3
+        assert ended_after(last) < HANDSHAKE_SECONDS + BUSY_SECONDS
+        assert ended_after(quiet) < HEADERS_SECONDS + HANDSHAKE_SECONDS + BUSY_SECONDS
+        eventually(lambda: vote.metric("connections_open") == 1, within=2 * HANDSHAKE_SECONDS + BUSY_SECONDS)
+
+
+@pytest.mark.parametrize("offered", [["h2"], ["h2", "http/1.1"], []])
+def test_nobody_speaks_http_2_under_tls(
+    redis: servers.Server, trust: ssl.SSLContext, certificate: dict[str, Any], authority: trustme.CA, offered: list[str]
+) -> None:
+    """Neither by ALPN nor past it."""
+    browser = ssl.create_default_context()
+    authority.configure_trust(browser)
+    if offered:
+        browser.set_alpn_protocols(offered)
+    with under_tls("vote", trust, redis_url=redis.url, **certificate) as vote:
+        with socket.create_connection(("127.0.0.1", port_of(vote))) as plain:
+            connection = browser.wrap_socket(plain, server_hostname="localhost")
+            with connection:
+                assert connection.selected_alpn_protocol() in (None, "http/1.1")
+                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+                assert connection.recv(12) == b"HTTP/1.1 400"
+                assert ended_after(connection) < HANDSHAKE_SECONDS + BUSY_SECONDS
+        eventually(lambda: vote.metric("connections_open") == 1, within=HANDSHAKE_SECONDS + BUSY_SECONDS)
 
 
 @pytest.mark.parametrize("wrong", ["missing", "another key"])

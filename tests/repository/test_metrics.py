@@ -15,8 +15,9 @@ GIVEN = {"up", "ALERTS", "process_cpu_seconds_total", "process_resident_memory_b
 UNITS = ("_seconds", "_bytes", "_total")
 # what is simply a number of things
 COUNTED = {"viewers", "counting", "standing_by", "batch_size", "votes_waiting", "votes_rejected_kept"}
+COUNTED |= {"connections_open", "connections_limit"}
 # each has as many values as we have options, routes, servers and so on; none is what a client sends
-LABELS = {"method", "option", "per", "route", "server", "status"}
+LABELS = {"limit", "method", "option", "per", "route", "server", "state", "status"}
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,11 @@
 """Requests as no library sends them: raw bytes to a port, raw bytes back."""
 
+import re
 import socket
 from urllib.parse import urlsplit
 
 ANSWER_SECONDS = 20.0
+STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
 def connect(url: str) -> socket.socket:
@@ -44,8 +46,7 @@ def answer(url: str, sent: bytes, *, look_seconds: float = 0) -> bytes:
 
 def statuses(received: bytes) -> list[int]:
     """The status of every answer in it."""
-    lines = [line for line in received.split(b"\r\n") if line.startswith(b"HTTP/1.")]
-    return [int(line.split()[1]) for line in lines]
+    return [int(status) for status in STATUS.findall(received)]
 
 
 def assert_no_fault(received: bytes) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect as connect_viewer
 
-from common import connections
+from common import server
 from common.connections import HEADERS_SECONDS
 from tests.robustness.conftest import Services
 from tests.robustness.figures import tried
@@ -167,10 +167,10 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no limit for unread data")
-def test_a_client_that_never_reads_what_fills_its_connection_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the kernel: neither Hypercorn nor asyncio ever would. Here sooner, so that the test need not wait."""
-    monkeypatch.setattr(connections, "UNREAD_SECONDS", 1)
-    config = connections.PatientConfig()
+def test_what_the_kernel_keeps_of_an_ended_connection_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an option of the listening socket. Here sooner, so that the test need not wait."""
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 1)
+    config = server.PatientConfig()
     config.bind = ["127.0.0.1:0"]
     (listener,) = config.create_sockets().insecure_sockets
     listener.listen()

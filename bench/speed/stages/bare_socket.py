@@ -15,7 +15,8 @@ from hypercorn.config import Config
 
 from bench.speed.place import HOST
 from bench.speed.stages.watchers import UPDATES_PER_SECOND
-from common.connections import BACKLOG, allow_many_files
+from common.crowd import allow_many_files
+from common.server import BACKLOG
 from common.settings import Settings
 from result.tally import Tally, snapshot
 

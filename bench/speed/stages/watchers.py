@@ -18,7 +18,7 @@ import asyncpg
 from bench.speed.figures import percentile
 from bench.speed.stages.frames import Viewer, open_viewers
 from bench.speed.stages.web_servers import busy_seconds
-from common.connections import allow_many_files
+from common.crowd import allow_many_files
 
 UPDATES_PER_SECOND = 10
 WARM_UP_SECONDS = 1.0

@@ -106,3 +106,9 @@ async def test_the_standards_header_is_read_where_it_is_the_one_that_the_proxy_s
 async def test_the_kind_that_the_proxy_does_not_set_is_the_clients_and_is_ignored() -> None:
     assert await seen(PROXY, {"Forwarded": f"for={LIAR};proto=https"}) == (PROXY, "http", "inside:5000")
     assert await seen(PROXY, ALL, kind="forwarded") == (PROXY, "http", "inside:5000")
+
+
+@pytest.mark.parametrize("host", ["a..b", ".a", "a" * 64, "", "\xff", "a b", "http://["])
+async def test_a_host_that_can_not_be_read_changes_nothing(host: str) -> None:
+    assert (await seen(PROXY, ALL | {"X-Forwarded-Host": host}))[2:] == ("inside:5000",)
+    assert (await seen(PROXY, {"Forwarded": f'for={CLIENT};host="{host}"'}, kind="forwarded"))[2:] == ("inside:5000",)

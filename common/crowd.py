@@ -1,0 +1,119 @@
+"""How many connections there may be: in all, and from one address.
+
+Who is one too many is closed at once, before a task or a buffer is made for it. This machine's own health checks have
+places that nobody else can take. The log has a line when a limit is reached and one when there is room again, however
+many are turned away between.
+"""
+
+import resource
+from collections import Counter as Counts
+from ipaddress import IPv6Address, ip_address
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from common.settings import ConnectionLimits
+
+# A connection needs a file; many systems start a program with 1,024, of which it may take more. Enough for anybody:
+# some systems answer "more" with a number that no system call takes.
+MOST_FILES = 65_536
+FILES_KEPT = 100  # for what is no connection of a client: servers, logs, files that are sent
+PLACES_KEPT = 20  # of these, for this machine itself when all others are taken
+ROOM = 0.9  # of a limit: below it there is room again
+
+OPEN = Gauge("connections_open", "Open connections of clients.")
+MOST = Gauge("connections_limit", "How many connections of clients there may be.")
+REFUSED = Counter(
+    "connections_refused", "Connections closed at once: too many in all, from one address, or no files left.", ["limit"]
+)
+
+log = structlog.get_logger()
+
+
+class Crowd:
+    """Counts the connections of a service, and says who may come in."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._most = min(limits.most or MOST_FILES, most_by_files())
+        self._most_per_address = limits.most_per_address or MOST_FILES
+        self._trusted = limits.trusted
+        self._open = 0
+        self._from: Counts[str] = Counts()
+        self._full: set[str] = set()  # the limits that were reached: "total", "files" or a place
+        MOST.set(self._most)
+        for limit in ("total", "address", "files"):
+            REFUSED.labels(limit)  # there from the start, as zero
+
+    def admit(self, address: str) -> str | None:
+        """The place that this connection takes, to be given back with `leave`; None when it is one too many."""
+        place, is_ours = self._place_of(address)
+        if self._open >= self._most + (PLACES_KEPT if is_ours else 0):
+            self._refuse("total", "total", self._most)
+            return None
+        if place and self._from[place] >= self._most_per_address:
+            self._refuse("address", place, self._most_per_address)
+            return None
+        self._open += 1
+        OPEN.set(self._open)
+        if place:
+            self._from[place] += 1
+        return place
+
+    def leave(self, place: str) -> None:
+        """A connection has ended."""
+        self._open -= 1
+        OPEN.set(self._open)
+        if place:
+            self._from[place] -= 1
+            self._has_room(place, self._from[place], self._most_per_address)
+            if not self._from[place]:
+                del self._from[place]
+        self._has_room("total", self._open, self._most)
+        self._has_room("files", self._open, self._most)
+
+    def no_files_left(self) -> None:
+        """The system gave no file for a connection that waits."""
+        self._refuse("files", "files", self._open)
+
+    def _refuse(self, limit: str, what: str, most: int) -> None:
+        REFUSED.labels(limit).inc()
+        if what not in self._full:
+            self._full.add(what)
+            log.warning("connections_full", limit=what, most=most, open=self._open)
+
+    def _has_room(self, what: str, count: int, most: int) -> None:
+        if what in self._full and count <= ROOM * most:
+            self._full.discard(what)
+            log.info("connections_have_room", limit=what, open=self._open)
+
+    def _place_of(self, address: str) -> tuple[str, bool]:
+        """Whom a connection is counted for, "" for nobody; and whether this machine itself connects.
+
+        An IPv6 network of 64 bits is one household, which has 2^64 addresses to choose from.
+        """
+        try:
+            ip = ip_address(address.partition("%")[0])
+        except ValueError:
+            return "", False
+        ip = getattr(ip, "ipv4_mapped", None) or ip
+        if ip.is_loopback or any(ip in network for network in self._trusted):
+            return "", ip.is_loopback
+        return f"{IPv6Address(int(ip) >> 64 << 64)}/64" if isinstance(ip, IPv6Address) else str(ip), False
+
+
+def most_by_files() -> int:
+    """How many connections this process has files for."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+    return max(files - FILES_KEPT, files // 2)
+
+
+def allow_many_files() -> None:
+    """Take as many files as this process may have: the default of many systems is few for a hall full of phones."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        except (ValueError, OSError):  # macOS promises more than it gives
+            log.debug("file_limit_kept", files=soft)
