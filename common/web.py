@@ -46,7 +46,8 @@ def create_website(name: str, *, description: str, health: Health) -> Quart:
     app = Quart(name)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
-    # browsers ask each time whether a file has changed: an edited style shows at the next look
+    # an edited template or style shows at the next look: Jinja looks at the file's time, and browsers ask each time
+    app.config["TEMPLATES_AUTO_RELOAD"] = True
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
     count_requests(app)
     app.register_blueprint(ops_routes(health))

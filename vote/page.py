@@ -14,6 +14,7 @@ from common.web import INSTANCE, Refused, as_refused, beside, rfc3339
 from vote.body import FORM, Paper, paper_of_form, read_body
 from vote.casting import PollingStation
 from vote.door import Door
+from vote.edits import TemplateEdits
 from vote.handover import handed_over
 from vote.voter import Voter
 
@@ -40,6 +41,7 @@ class BallotPages:
         self._settings = settings
         self._is_delayed = is_delayed
         self._kept: dict[_Facts, bytes] = {}
+        self._edits = TemplateEdits()
 
     def known(self, voter: Voter, scheme: str, host: str) -> bytes | None:
         """The page for this voter as it is now, if somebody has seen it before."""
@@ -65,6 +67,8 @@ class BallotPages:
         return await self._render(facts, problem=problem, code=code)
 
     def _facts(self, voter: Voter, scheme: str, host: str) -> _Facts:
+        if self._edits.happened():
+            self._kept.clear()
         delayed = voter.choice is not None and self._is_delayed()
         return _Facts(voter.choice, delayed, self._results_url(scheme, host))
 
