@@ -183,6 +183,8 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
+    if url := getattr(settings, f"{service}_url", ""):  # in a container, `serving` tells a port that nobody can reach
+        log.info("published", url=url)
     allow_many_files()
     adapt_hypercorn()
     problem: BaseException | None = None
