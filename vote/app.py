@@ -6,7 +6,7 @@ from quart import Quart, Response, g, request
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import Refused, believe_proxies, create_website, is_foreign
+from common.web import TEMPLATES, Refused, believe_proxies, create_website, is_foreign
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
 from vote.door import Door
@@ -46,7 +46,7 @@ def create_app(
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    pages = BallotPages(station, door, settings, is_delayed)
+    pages = BallotPages(station, door, settings, app.extensions[TEMPLATES], is_delayed)
     add_page(app, station, door, pages)
     add_api(app, station, door)
     add_express_lane(app, station, door, pages)

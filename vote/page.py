@@ -10,11 +10,10 @@ from quart_schema import hide
 from werkzeug.exceptions import HTTPException
 
 from common.settings import Settings
-from common.web import INSTANCE, Refused, as_refused, beside, rfc3339
+from common.web import INSTANCE, Refused, Templates, as_refused, beside, rfc3339
 from vote.body import FORM, Paper, paper_of_form, read_body
 from vote.casting import PollingStation
 from vote.door import Door
-from vote.edits import TemplateEdits
 from vote.handover import handed_over
 from vote.voter import Voter
 
@@ -35,13 +34,21 @@ class _Facts:
 class BallotPages:
     """The ballot page, which is the same for everybody with the same choice: those seen last are kept."""
 
-    def __init__(self, station: PollingStation, door: Door, settings: Settings, is_delayed: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        station: PollingStation,
+        door: Door,
+        settings: Settings,
+        templates: Templates,
+        is_delayed: Callable[[], bool],
+    ) -> None:
         self._station = station
         self._door = door
         self._settings = settings
         self._is_delayed = is_delayed
         self._kept: dict[_Facts, bytes] = {}
-        self._edits = TemplateEdits()
+        self._templates = templates
+        self._version = templates.version()
 
     def known(self, voter: Voter, scheme: str, host: str) -> bytes | None:
         """The page for this voter as it is now, if somebody has seen it before."""
@@ -67,7 +74,8 @@ class BallotPages:
         return await self._render(facts, problem=problem, code=code)
 
     def _facts(self, voter: Voter, scheme: str, host: str) -> _Facts:
-        if self._edits.happened():
+        if (version := self._templates.version()) != self._version:
+            self._version = version
             self._kept.clear()
         delayed = voter.choice is not None and self._is_delayed()
         return _Facts(voter.choice, delayed, self._results_url(scheme, host))

@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.repository.tree import PROJECT, modules, texts
 
-LONGEST_FILE = 200
-LONGEST_FUNCTION = 30
+LONGEST_FILE = 400
+LONGEST_FUNCTION = 35
 
 # Who may sleep: it waits with a deadline, or it plays people who think.
 # the waiting itself, people who think, a queue that is polled, a line that is slow
