@@ -20,7 +20,7 @@ ROW = re.compile(
     r"^\| (?P<names>`.*`) \| (?P<label>\w*) *\| .* \| (?P<update>\w+) \| (?P<runtime>\w+) \|$", re.MULTILINE
 )
 COLUMNS = "custom-columns=NAME:.metadata.name,UPDATE:.status.updateStatus,RUNTIME:.status.runtimeStatus"
-LOADTEST = Edit("loadtest", "loadtest/web_tab.py", '"title": "Audit"', '"title": "Edited"', "/")
+LOADTEST = Edit("loadtest", "loadtest/web.py", '"title": "Audit"', '"title": "Edited"', "/")
 
 # Breaks something in a copy; says which resource is to fail, and what its log is to say.
 Break = Callable[[Path], tuple[str, str]]
