@@ -68,8 +68,9 @@ COPY --chown=tallyho db ./db
 COPY --chown=tallyho proof ./proof
 COPY --chown=tallyho tests ./tests
 COPY --chown=tallyho ${SERVICE} ./${SERVICE}
-# static files are read at each request: an edit of them needs no new start
-CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$SERVICE/static,common/static" "$COMMAND" "$SERVICE" common db
+# static files and templates are read when they are asked for: an edit of them needs no new start
+ENV READ_ANEW=${SERVICE}/static,${SERVICE}/templates,common/static,common/templates
+CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$READ_ANEW" "$COMMAND" "$SERVICE" common db
 
 # ---- before several result services: its own image, because a proxy's image would need this file as well ----
 FROM debian:trixie-slim AS proxy
@@ -110,6 +111,8 @@ COPY --from=packages /venv /venv
 COPY common ./common
 COPY db ./db
 COPY ${SERVICE} ./${SERVICE}
-# compiles all that it will import, which it can't write down itself; a package that is missing is told here
-RUN python -c "import common.probe, ${SERVICE}.__main__" && python -m compileall -q .
+# imports every module of the service: a package that is missing is told here; compiles all, which it can't do itself
+RUN python -c "import common.probe, pkgutil, ${SERVICE}; \
+      [__import__(found.name) for found in pkgutil.walk_packages(${SERVICE}.__path__, '${SERVICE}.')]" \
+ && python -m compileall -q .
 USER tallyho

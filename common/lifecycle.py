@@ -192,6 +192,8 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     configure_logs(settings, service)
     for advice in unread().values():
         log.warning("setting_not_read", advice=advice)
+    if url := getattr(settings, f"{service}_url", ""):  # in a container, `serving` tells a port that nobody can reach
+        log.info("published", url=url)
     allow_many_files()
     problem: BaseException | None = None
     try:

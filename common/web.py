@@ -3,6 +3,8 @@
 import importlib.resources
 import os
 import socket
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from common.proxies import TrustedProxies
 from common.settings import Settings
 
 BODY_SECONDS = 10  # for a request to come as a whole
+TEMPLATES = "templates"  # among the extensions of an application
+TEMPLATES_SECONDS = 0.02  # how often the files are looked at, at most, and only when somebody asks
 INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 HEADERS = {
@@ -39,6 +43,43 @@ HEADERS = {
 HSTS = {"Strict-Transport-Security": "max-age=2592000"}
 
 
+class Templates:
+    """The templates of a website, which are read anew after an edit.
+
+    Jinja's own way looks at a file's time of modification. A file that Tilt copies has it in whole seconds.
+    """
+
+    def __init__(self, app: Quart) -> None:
+        self._app = app
+        self._folders = (Path(app.root_path) / "templates", Path(__file__).parent / "templates")
+        self._version = 0
+        self._looked = time.monotonic()
+        self._seen = self._look()
+
+    def version(self) -> int:
+        """Another number after each edit; whoever keeps a page asks whether it is still the same."""
+        now = time.monotonic()
+        if now - self._looked > TEMPLATES_SECONDS:
+            self._looked = now
+            before, self._seen = self._seen, self._look()
+            if self._seen != before:
+                self._version += 1
+                if (cache := self._app.jinja_env.cache) is not None:
+                    cache.clear()
+        return self._version
+
+    async def render(self, name: str, **values: object) -> str:
+        """A page, made without a request of Quart's."""
+        return await self._app.jinja_env.get_template(name).render_async(**values)
+
+    def _look(self) -> dict[Path, int]:
+        found = {}
+        for path in (path for folder in self._folders for path in folder.glob("*.html")):
+            with suppress(FileNotFoundError):  # an editor puts another file in its place
+                found[path] = path.stat().st_ctime_ns
+        return found
+
+
 def create_website(name: str, *, description: str, health: Health) -> Quart:
     """An application with all that both websites share; the caller adds its own routes."""
     app = Quart(name)
@@ -46,11 +87,16 @@ def create_website(name: str, *, description: str, health: Health) -> Quart:
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     # browsers ask each time whether a file has changed: an edited style shows at the next look
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
+    app.extensions[TEMPLATES] = templates = Templates(app)
     count_requests(app)
     app.register_blueprint(ops_routes(health))
     app.register_blueprint(_shared_files())
     answer_errors(app)
     _add_documentation(app, description)
+
+    @app.before_request
+    async def read_edited_templates() -> None:
+        templates.version()
 
     @app.after_request
     async def secure(response: Response) -> Response:

@@ -10,9 +10,15 @@ from loadtest.ready import wait_until_ready
 from loadtest.settings import EVERY_ADDRESS, PROJECT, limits, number, page_host, page_port, target
 
 FIND_THE_LIMIT = "find-the-limit"
-# By name, so that a wrong one is told before Locust starts; the shapes themselves are in shapes.py.
-SHAPES = ("steady", "ramp", "spike", "double-wave", "steps", "soak", FIND_THE_LIMIT)
+# By name, so that a wrong one is told before Locust starts; the shapes themselves are in shapes.py. How long each takes
+# if nobody says how long.
+LASTS = dict.fromkeys(("steady", "ramp", "spike", "double-wave", "steps"), "2 minutes") | {
+    "soak": "30 minutes",
+    FIND_THE_LIMIT: "about 3 minutes, until a limit breaks",
+}
 MODELS = ("", "people", "open")
+DEFAULT_USERS = 100
+USERS_PER_SPAWN_RATE = 5  # all are there after so many seconds
 # After the last vote was sent: time for its answer, so that it is not left in doubt.
 STOP_SECONDS = "20"
 
@@ -23,6 +29,8 @@ def start_locust(mode: str) -> NoReturn:
     where = target()
     wait_until_ready(where)
     environment = dict(os.environ) | where.environment()
+    if shape := environment.get("SHAPE", ""):
+        print(f"{shape} takes {environment.get('RUN_TIME') or LASTS[shape]}", flush=True)
     arguments = [*locust_command(), *_arguments(mode, environment)]
     os.chdir(PROJECT)
     sys.stdout.flush()
@@ -49,8 +57,8 @@ def check_settings() -> None:
     """Raise LoadTestError for what can't be meant."""
     limits()
     shape, model = os.environ.get("SHAPE", ""), os.environ.get("MODEL", "")
-    if shape and shape not in SHAPES:
-        raise LoadTestError(f"SHAPE={shape} is no shape: take one of {', '.join(SHAPES)}")
+    if shape and shape not in LASTS:
+        raise LoadTestError(f"SHAPE={shape} is no shape: take one of {', '.join(LASTS)}")
     if model not in MODELS:
         raise LoadTestError(f"MODEL={model} is no model: take people or open")
     for name in ("USERS", "SPAWN_RATE", "PROCESSES", "LOADTEST_PORT", "MASTER_PORT", "EXPECT_WORKERS"):
@@ -64,9 +72,9 @@ def size(shape: str, *, defaults: bool) -> tuple[str, str, str]:
     if shape == FIND_THE_LIMIT:
         users = users or str(limits()["find_limit"]["first_users"])
     elif defaults:
-        users, run_time = users or "100", run_time or ("" if shape else "60s")
+        users, run_time = users or str(DEFAULT_USERS), run_time or ("" if shape else "60s")
     if users:
-        rate = rate or str(max(1, int(float(users)) // 5))
+        rate = rate or str(max(1, int(float(users)) // USERS_PER_SPAWN_RATE))
     return users, rate, run_time
 
 
@@ -85,7 +93,9 @@ def _arguments(mode: str, environment: dict[str, str]) -> list[str]:
     host, page = page_host(), page_port()
     _check_port(host, page)
     shown = "localhost" if host in ("127.0.0.1", *EVERY_ADDRESS) else host
-    print(f"the load test's page: http://{shown}:{page}  (stop with Ctrl-C)")
+    # in a container, only who published the port knows the address
+    url = environment.get("LOADTEST_URL") or f"http://{shown}:{page}"
+    print(f"the load test's page: {url}  (stop with Ctrl-C)")
     return [*arguments, "--web-host", host, "--web-port", str(page), "--class-picker"]
 
 

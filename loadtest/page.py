@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from loadtest.errors import LoadTestError
-from loadtest.launch import check_settings, size
+from loadtest.launch import LASTS, check_settings, size
 from loadtest.settings import page_url
 
 POLL_SECONDS = 0.5
@@ -60,7 +60,7 @@ def start() -> int:
     # a shape's class is its name in another writing
     shape_class = shape.title().replace("-", "") or "Default"
     page.press("swarm", {"user_count": users, "spawn_rate": rate, "run_time": run_time, "shape_class": shape_class})
-    how_long = run_time or "as long as the shape takes"
+    how_long = run_time or LASTS[shape]
     print(f"started: {shape or 'steady'}, {users} users, {how_long}; {page.url}", flush=True)
     try:
         return _follow(page, before)

@@ -1,4 +1,4 @@
-"""The files of a run: Locust's HTML report with our audit and chart in it, and its tables as CSV."""
+"""What a run found: in words for the console and the page, and as files beside Locust's report."""
 
 import csv
 import html
@@ -9,9 +9,65 @@ from locust.env import Environment
 from locust.html import get_html_report
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 
-from loadtest.console import in_words
 from loadtest.runs import Run
 from loadtest.settings import shown
+
+AUDIT_WORDS = {
+    "accepted": "votes accepted",
+    "voters": "voters who cast them",
+    "confirmed": "voters whose last vote is in the database, once",
+    "lost": "lost",
+    "doubled": "doubled",
+    "reverted": "reverted: an older vote came back",
+    "either": "voted twice at once: either vote is right",
+    "undecided": "undecided: their last vote got no clear answer",
+    "refused": "votes refused",
+    "in_doubt": "votes in doubt",
+}
+# What must be 0.
+WRONG = ("lost", "doubled", "reverted")
+
+
+def say(run: Run) -> None:
+    """Print the audit and the verdict."""
+    for line in in_words(run.result, shown(run.folder)) if run.result else [run.problem or "the run did not end"]:
+        print(line, flush=True)
+
+
+def in_words(result: dict[str, Any], folder: str) -> list[str]:
+    """The audit and the verdict of a run."""
+    return [
+        "",
+        *result["climb_in_words"],
+        *_audit(result["audit"]),
+        "",
+        f"Votes: {result['votes']:,} accepted in {result['seconds']:g} s, {result['votes_per_second']:g} a second",
+        f"Cores used: {', '.join(f'{name} {share:.0%}' for name, share in result['cores_used'].items())}",
+        *_memory(result["memory"]),
+        *result["limits_in_words"],
+        *result["problems"],
+        "",
+        f"{'PASSED' if result['ok'] else 'FAILED'}; the report: {folder}/report.html",
+    ]
+
+
+def audit_table(run: Run | None) -> list[tuple[str, str, bool]]:
+    """The audit as a table for the page: what, what was found, and whether that is wrong."""
+    if run is None:
+        return [("the audit", "comes after a test: it looks for every accepted vote in the database", False)]
+    if run.result is None:
+        return [("the audit", run.problem or "comes when the test has ended", bool(run.problem))]
+    audit = run.result["audit"]
+    rows = [("the audit", "every vote was found" if audit["ok"] else "FOUND WRONG", not audit["ok"])]
+    for name, words in AUDIT_WORDS.items():
+        value = audit.get(name)
+        rows.append((words, "unknown" if value is None else f"{value:,}", name in WRONG and bool(value)))
+    rows += [("wrong", problem, True) for problem in audit["problems"] + run.result["problems"]]
+    rows += [("note", note, False) for note in audit["notes"]]
+    rows += [_limit_row(**one) for one in run.result["limits"]]
+    rows += [("limit found", line, False) for line in run.result["climb_in_words"]]
+    passed = "PASSED" if run.result["ok"] else "FAILED"
+    return [*rows, ("the run", passed, not run.result["ok"]), ("its files", shown(run.folder), False)]
 
 
 def write_report(environment: Environment, run: Run) -> None:
@@ -28,6 +84,34 @@ def write_report(environment: Environment, run: Run) -> None:
     tables = StatsCSV(environment, PERCENTILES_TO_REPORT)
     _write_csv(run, "requests.csv", tables.requests_csv)
     _write_csv(run, "failures.csv", tables.failures_csv)
+
+
+def _limit_row(name: str, value: float | None, limit: float, holds: bool) -> tuple[str, str, bool]:
+    measured = "not measured" if value is None else f"{value:g}"
+    return f"{name}, at most {limit:g}", measured if holds else f"{measured}: BROKEN", not holds
+
+
+def _audit(audit: dict[str, Any]) -> list[str]:
+    lines = [f"Audit: {'every vote was found' if audit['ok'] else 'FOUND WRONG'}"]
+    if "voters" in audit:
+        lines += [
+            f"  {audit['accepted']:,} votes of {audit['voters']:,} voters accepted, {audit['refused']:,} refused, "
+            f"{audit['in_doubt']:,} in doubt; {audit['seconds']:g} s to look",
+            f"  {audit['confirmed']:,} voters confirmed   {audit['lost']} lost   {audit['doubled']} doubled   "
+            f"{audit['reverted']} reverted   {audit['undecided']} undecided   {audit['either']} voted twice at once",
+        ]
+    lines += [f"  wrong: {problem}" for problem in audit["problems"]]
+    lines += [f"  note: {note}" for note in audit["notes"]]
+    return lines
+
+
+def _memory(memory: dict[str, float]) -> list[str]:
+    if not memory:
+        return []
+    return [
+        f"Memory of the load test: {memory['after_warm_up_mb']:g} MB after the first minute, "
+        f"{memory['growth_mb']:+g} MB in the {memory['minutes']:g} minutes after it"
+    ]
 
 
 def _write_csv(run: Run, name: str, write: Callable[[Any], None]) -> None:

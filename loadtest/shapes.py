@@ -91,6 +91,11 @@ class FindTheLimit(LoadTestShape):
         return None if users is None else (users, max(LEAST_PER_SECOND, users / 3))
 
 
+def name_of(shape: object) -> str:
+    """The name of a shape as people write it; empty if it is none of ours."""
+    return next((name for name, known in SHAPES.items() if isinstance(shape, known)), "")
+
+
 @contextmanager
 def held(shape: Any) -> Iterator[None]:
     """Locust asks a shape from the button on; its time begins only after this, when the system has been looked at."""

@@ -13,14 +13,12 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest.console import say
 from loadtest.noting import notebook
-from loadtest.report import write_report
+from loadtest.report import say, write_report
 from loadtest.runs import Run
 from loadtest.shapes import SHAPES, held
 from loadtest.users.booth import ANSWER_SECONDS
-from loadtest.web_api import add_web_api
-from loadtest.web_tab import add_web_tab
+from loadtest.web import add_to_page
 from loadtest.workers import Collector, own_ledger, send_ledger
 
 # A terminal sends Ctrl-C to all its processes, and some of them pass it on.
@@ -54,8 +52,7 @@ class Tests:
         if isinstance(environment.runner, MasterRunner):
             self.collector = Collector(environment.runner)
         if environment.web_ui is not None:
-            add_web_tab(environment.web_ui, lambda: self.run)
-            add_web_api(environment.web_ui, lambda: self.run)
+            add_to_page(environment.web_ui, lambda: self.run)
         self._is_worker = isinstance(environment.runner, WorkerRunner)
         if self._is_worker:
             # A master that was killed and started again does not know this worker: begin anew, and soon.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
-# Who runs the code of a folder. Style sheets and scripts are read from disk at each request, so they need no restart.
+# Who runs the code of a folder. Templates, style sheets and scripts are read anew when they are asked for: no restart.
 CONCERNED: Mapping[str, tuple[str, ...]] = {
     "common": ("vote", "worker", "result"),
     "db": ("worker",),
@@ -14,7 +14,7 @@ CONCERNED: Mapping[str, tuple[str, ...]] = {
     "worker": ("worker",),
     "result": ("result",),
 }
-SUFFIXES = frozenset({".py", ".html", ".sql"})
+SUFFIXES = frozenset({".py", ".sql"})
 # The Makefile touches it when it has installed packages, which every service may use.
 STAMP = Path(sys.prefix) / ".local-installed"
 

@@ -6,7 +6,7 @@ from quart import Quart
 
 from common.ops import Health
 from common.settings import Settings
-from common.web import believe_proxies, create_website
+from common.web import TEMPLATES, believe_proxies, create_website
 from vote.api import add_api
 from vote.casting import PollingStation, Pusher
 from vote.door import Door
@@ -35,7 +35,7 @@ def create_app(
     ballot = settings.ballot
     station = PollingStation(ballot, door or Door(settings), pusher)
     cookies = VoterCookies(settings.secret_key, (poll or Poll(ballot)).name)
-    pages = BallotPages(app, ballot, settings, is_delayed)
+    pages = BallotPages(app.extensions[TEMPLATES], ballot, settings, is_delayed)
     add_api(app, ballot)
     app.asgi_app = VoteRoutes(app.asgi_app, station, cookies, pages)  # type: ignore[method-assign]
     believe_proxies(app, settings)

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from quart import Quart
-
 from common.ballot import Ballot
 from common.origin import beside
 from common.settings import Settings
-from common.web import INSTANCE, Refused
+from common.web import INSTANCE, Refused, Templates
 from vote.voter import Voter
 
 MOST_KEPT = 200  # pages
@@ -29,12 +27,13 @@ class _Facts:
 
 
 class BallotPages:
-    """Makes the pages with the templates of `app`; those seen last are kept."""
+    """Makes the pages; those seen last are kept until a template is edited."""
 
     def __init__(
-        self, app: Quart, ballot: Ballot, settings: Settings, is_delayed: Callable[[], bool] = lambda: False
+        self, templates: Templates, ballot: Ballot, settings: Settings, is_delayed: Callable[[], bool] = lambda: False
     ) -> None:
-        self._template = app.jinja_env.get_template("ballot.html")
+        self._templates = templates
+        self._version = templates.version()
         self._ballot = ballot
         self._settings = settings
         self._is_delayed = is_delayed
@@ -42,6 +41,9 @@ class BallotPages:
 
     async def page(self, voter: Voter, scheme: str, host: str) -> bytes:
         """The page for this voter, with the ballot that it has now."""
+        if (version := self._templates.version()) != self._version:
+            self._version = version
+            self._kept.clear()
         delayed = voter.choice is not None and self._is_delayed()
         facts = _Facts(voter.choice, delayed, self._results_url(scheme, host))
         parts = self._kept.get(facts)
@@ -63,7 +65,8 @@ class BallotPages:
         return self._settings.result_url or _beside(scheme, host, self._settings.result_port)
 
     async def _render(self, facts: _Facts, *, problem: Refused | None = None, code: str = "") -> str:
-        return await self._template.render_async(
+        return await self._templates.render(
+            "ballot.html",
             question=self._ballot.question,
             options=self._ballot.options,
             choice=facts.choice,

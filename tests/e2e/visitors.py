@@ -3,10 +3,15 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect
+
+from tests.waiting import eventually
 
 # Chromium writes every answer that is an error to the console; a test that provokes one forgives it.
 ERRORS = ("error", "warning")
+# Each container that comes or goes changes this machine's network, and Chromium then drops what it is loading.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+OPEN_SECONDS = 60.0
 
 expect.set_options(timeout=30_000)  # for all tests of pages: Playwright's own five seconds are little on a busy machine
 
@@ -23,9 +28,21 @@ class Visitor:
         context.on("request", self._on_request)
 
     def open(self, url: str) -> Page:
-        """Open an address in a new tab."""
+        """Open an address in a new tab, again if the network has changed meanwhile."""
         page = self.context.new_page()
-        page.goto(url)
+
+        def opened() -> bool:
+            known = len(self.problems)
+            try:
+                page.goto(url)
+            except Error as error:
+                # the error's own page may come in the way of the next try
+                if NETWORK_CHANGED in str(error) or "chrome-error://" in str(error):
+                    return False
+                raise
+            return not any(NETWORK_CHANGED in problem for problem in self.problems[known:])
+
+        eventually(opened, within=OPEN_SECONDS, saying=f"{url} is open")
         return page
 
     def forgive(self) -> None:
@@ -37,7 +54,8 @@ class Visitor:
         self.context.close()
         strangers = self._hosts - {"localhost", "127.0.0.1"}
         assert not strangers, f"requests left this machine, to {strangers}"
-        assert not self.problems, self.problems
+        problems = [problem for problem in self.problems if NETWORK_CHANGED not in problem]
+        assert not problems, problems
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ERRORS:

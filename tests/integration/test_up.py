@@ -134,6 +134,22 @@ def test_an_edit_starts_its_service_again_and_a_mistake_in_it_can_be_mended(shar
     assert {name for name in NAMES if before[name] != after[name]} == {"vote"}
 
 
+@pytest.mark.parametrize(
+    ("page", "template"), [("vote", "vote/templates/ballot.html"), ("result", "result/templates/dashboard.html")]
+)
+def test_an_edit_of_a_template_shows_at_once_and_starts_nothing_again(shared: Up, page: str, template: str) -> None:
+    before = shared.facts().pids
+    url, edited = shared.facts().urls[page], shared.project / template
+    text = edited.read_text(encoding="utf-8")
+    with httpx.Client(base_url=url, timeout=20) as reader:
+        assert "the page that was edited" not in reader.get("/").text
+        edited.write_text(text.replace("<h1 ", "<h1 title='the page that was edited' ", 1), encoding="utf-8")
+        eventually(lambda: "the page that was edited" in reader.get("/").text, within=1 + BUSY_SECONDS)
+        edited.write_text(text, encoding="utf-8")
+        eventually(lambda: "the page that was edited" not in reader.get("/").text, within=1 + BUSY_SECONDS)
+    assert shared.facts().pids == before
+
+
 def test_an_edit_of_what_all_use_starts_all_services_again(shared: Up) -> None:
     before = shared.facts().pids
     edited = shared.project / "common" / "settings.py"

@@ -32,22 +32,21 @@ async def test_the_page_shows_the_audit_and_the_chart(here: LoadTest) -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
 
             async def audited() -> bool:
-                stats = (await client.get("/stats/requests")).json()
-                (table,) = stats["extended_stats"]
-                return any("every vote was found" in row["value"] for row in table["data"])
+                return ["the audit", "every vote was found", False] in (await client.get("/run.json")).json()["audit"]
 
             await eventually_async(audited, within=60, despite=(httpx.HTTPError,))
             page = (await client.get("/")).text
             chart = (await client.get("/vote-to-screen.svg")).text
-            script = await client.get("/vote-to-screen.js")
+            files = [await client.get(path) for path in ("/page.js", "/page.css")]
     finally:
         process.send_signal(signal.SIGINT)
         outcome = await here.end(process)
 
-    assert "vote-to-screen.js" in page
+    assert "page.js" in page
+    assert "page.css" in page
     assert "Audit" in page
     assert chart.count("<polyline") == 3
-    assert script.status_code == 200
+    assert [file.status_code for file in files] == [200, 200]
     assert outcome.code == 0, outcome.output
     assert "Traceback" not in outcome.output
 
@@ -100,8 +99,7 @@ async def test_a_master_audits_the_votes_of_its_workers(here: LoadTest) -> None:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
 
             async def audited() -> bool:
-                (table,) = (await client.get("/stats/requests")).json()["extended_stats"]
-                return any("every vote was found" in row["value"] for row in table["data"])
+                return ["the audit", "every vote was found", False] in (await client.get("/run.json")).json()["audit"]
 
             await eventually_async(audited, within=60, despite=(httpx.HTTPError,))
     finally:

@@ -3,48 +3,14 @@
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.browsers import NoBrowser, arguments, find_browser
 from tests.e2e.visitors import Visitor, Visitors
 from tests.stack.compose import Compose, need_docker, running
 from tests.stack.flake import copy_of_the_project
-from tests.waiting import eventually
-
-# Each container that comes or goes changes this machine's network, and Chromium then drops what it is loading.
-NOISE = "net::ERR_NETWORK_CHANGED"
-OPEN_SECONDS = 60.0
-
-
-class PatientVisitor(Visitor):
-    """Opens a page again if the network changed meanwhile."""
-
-    def open(self, url: str) -> Page:
-        page = self.context.new_page()
-
-        def opened() -> bool:
-            self.problems.clear()
-            page.goto(url)
-            return not any(NOISE in problem for problem in self.problems)
-
-        eventually(opened, within=OPEN_SECONDS, saying=f"{url} is open", despite=(Error,))
-        return page
-
-    def close(self) -> None:
-        self.problems = [problem for problem in self.problems if NOISE not in problem]
-        super().close()
-
-
-class PatientVisitors(Visitors):
-    """Lets patient visitors in."""
-
-    def new(self, **options: Any) -> Visitor:
-        visitor = PatientVisitor(self._browser.new_context(**{"reduced_motion": "reduce", **options}))
-        self._all.append(visitor)
-        return visitor
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +57,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visitors(browser: Browser) -> Iterator[Visitors]:
     """Lets visitors in, and asks each at the end whether anything went wrong."""
-    visitors = PatientVisitors(browser)
+    visitors = Visitors(browser)
     yield visitors
     visitors.leave()
 

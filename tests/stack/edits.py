@@ -1,5 +1,6 @@
 """An edit in the code of each service, and where the running service shows it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,18 @@ EDITS = (
     Edit("worker", "worker/counter.py", "1 if this worker is the", "1 if this edited worker is the", "/metrics"),
     Edit("result", "result/app.py", "Shows the tally", "Shows the edited tally", "/openapi.json"),
 )
+
+# They are read anew: no service starts again for them.
+TEMPLATES = (
+    Edit("vote", "vote/templates/ballot.html", '<h1 id="question"', '<h1 title="edited" id="question"', "/"),
+    Edit("result", "result/templates/dashboard.html", '<h1 id="question"', '<h1 title="edited" id="question"', "/"),
+)
+
+
+def answered_by(page: str) -> str:
+    """The container and the process that made a page."""
+    [who] = re.findall(r'<span class="instance">([^<]+)</span>', page)
+    return str(who)
 
 
 def try_out(edit: Edit, tree: Path, look: Callable[[str], str], despite: tuple[type[Exception], ...]) -> None:

@@ -1,14 +1,16 @@
 """Plain `docker compose up`, for work: an edit of any service is in what runs a moment later."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.pages import expect_state, expect_votes, vote
 from tests.e2e.visitors import Visitor
-from tests.stack.compose import Compose
-from tests.stack.edits import EDITS, GET, INSIDE, Edit, try_out
+from tests.stack.compose import COMMAND_SECONDS, Compose, inspect
+from tests.stack.edits import EDITS, GET, INSIDE, TEMPLATES, Edit, answered_by, try_out
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -37,3 +39,38 @@ def test_every_service_goes_on_counting_after_the_edits(work: Compose, visitor: 
     before = work.tally()
     vote(visitor.open(work.vote_url), "Cats")
     expect_votes(visitor.open(work.result_url), a=before["a"] + 1)
+
+
+@pytest.mark.parametrize(("service", "port"), [("vote", "VOTE_PORT"), ("result", "RESULT_PORT")])
+def test_the_log_says_at_which_address_a_page_is(work: Compose, service: str, port: str) -> None:
+    assert f"published url=http://localhost:{work.settings[port]}\n" in work.run("logs", "--no-color", service)
+
+
+@pytest.mark.parametrize("edit", TEMPLATES, ids=lambda edit: edit.service)
+def test_an_edit_of_a_template_shows_and_starts_nothing_again(work: Compose, edit: Edit) -> None:
+    work.until_healthy("vote", "result")
+
+    def look(path: str) -> str:
+        return work.exec(edit.service, "python", "-c", GET, f":{INSIDE[edit.service]}{path}")
+
+    before = answered_by(look("/"))
+    try_out(edit, work.folder, look, (AssertionError, subprocess.TimeoutExpired))
+    assert answered_by(look("/")) == before
+
+
+def test_no_registry_is_asked_for_an_image_that_is_built_here(docker: None, tree: Path) -> None:
+    name = f"tallyho-test-nowhere-{os.getpid()}"
+    (tree / "nowhere.yml").write_text(f"services: {{vote: {{image: {name}}}}}\n")
+    compose = Compose(tree, "docker-compose.yml", "nowhere.yml")
+    try:
+        command = ["docker", "compose", "-f", "docker-compose.yml", "-f", "nowhere.yml", "create", "vote"]
+        done = subprocess.run(
+            command, cwd=tree, env=compose.environ, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert inspect(name)["Id"]
+        assert "vote Pulling" not in done.stderr
+        assert "Warning" not in done.stderr
+    finally:
+        compose.remove()
+        subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False)

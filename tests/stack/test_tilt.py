@@ -1,20 +1,26 @@
 """Tilt: edits are put into what runs, its buttons do what they say, and `tilt ci` is green only if all is well."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.repository.tree import PROJECT
 from tests.stack.compose import BACK_SECONDS, Compose
 from tests.stack.crowd import cast
-from tests.stack.edits import EDITS, GET, INSIDE, Edit, try_out
-from tests.stack.tilt import Tilt, need_tilt
+from tests.stack.edits import EDITS, GET, INSIDE, TEMPLATES, Edit, answered_by, try_out
+from tests.stack.tilt import READY_SECONDS, Tilt, need_tilt
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(500)
 
-LOADTEST = Edit("loadtest", "loadtest/web_tab.py", '"title": "Audit"', '"title": "Edited"', "/")
+ROW = re.compile(
+    r"^\| (?P<names>`.*`) \| (?P<label>\w*) *\| .* \| (?P<update>\w+) \| (?P<runtime>\w+) \|$", re.MULTILINE
+)
+COLUMNS = "custom-columns=NAME:.metadata.name,UPDATE:.status.updateStatus,RUNTIME:.status.runtimeStatus"
+LOADTEST = Edit("loadtest", "loadtest/web.py", '"title": "Audit"', '"title": "Edited"', "/")
 
 # Breaks something in a copy; says which resource is to fail, and what its log is to say.
 Break = Callable[[Path], tuple[str, str]]
@@ -23,7 +29,11 @@ Break = Callable[[Path], tuple[str, str]]
 @pytest.fixture(scope="module")
 def tilt(tmp_path_factory: pytest.TempPathFactory) -> Tilt:
     need_tilt()
-    return Tilt(tmp_path_factory.mktemp("tilt") / "tallyho")
+    tilt = Tilt(tmp_path_factory.mktemp("tilt") / "tallyho")
+    # how fast a busy machine is, is not the question here
+    limits = tilt.folder / "loadtest" / "limits.toml"
+    limits.write_text(re.sub(r"(?m)^(\w+_ms|error_rate) = .*$", r"\1 = 60_000", limits.read_text()))
+    return tilt
 
 
 @pytest.fixture
@@ -71,6 +81,38 @@ def test_every_resource_has_a_label_and_every_page_a_link(up: Tilt) -> None:
     assert {f"http://localhost:{ports[port]}{path}" for port, path in [*pages, ("LOADTEST_PORT", "/")]} <= links
 
 
+def test_the_readmes_table_is_what_tilt_says(up: Tilt) -> None:
+    rows = list(ROW.finditer((PROJECT / "README.md").read_text(encoding="utf-8")))
+    table = {name: row for row in rows for name in re.findall(r"`([^`]+)`", row["names"])}
+
+    def said() -> dict[str, tuple[str, ...]]:
+        lines = up.run("get", "uiresources", "-o", COLUMNS, "--port", up.compose.settings["TILT_PORT"])[1].splitlines()
+        return {name: tuple(states) for name, *states in (line.split() for line in lines[1:])}
+
+    states = {name: (row["update"], row["runtime"]) for name, row in table.items()}
+    eventually(lambda: said() == states, within=READY_SECONDS, saying=f"the table of README, not {said()}")
+    labels = {name: " ".join(item["metadata"].get("labels") or ()) for name, item in up.resources().items()}
+    assert labels == {name: row["label"] for name, row in table.items()}
+    assert COLUMNS in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_logs_are_as_people_read_them(up: Tilt) -> None:
+    shown = up.log.read_text(errors="replace")
+    for service in ("vote", "worker", "result"):
+        assert re.search(rf"^ *{service} │ \d\d:\d\d:\d\d \[info\] serving address=", shown, re.MULTILINE)
+    assert '"event":' not in shown
+
+
+@pytest.mark.parametrize("edit", TEMPLATES, ids=lambda edit: edit.service)
+def test_an_edit_of_a_template_is_put_into_the_container_and_starts_nothing_again(up: Tilt, edit: Edit) -> None:
+    def look(path: str) -> str:
+        return up.compose.exec(edit.service, "python", "-c", GET, f":{INSIDE[edit.service]}{path}")
+
+    before = answered_by(look("/"))
+    try_out(edit, up.folder, look, (AssertionError,))
+    assert answered_by(look("/")) == before
+
+
 @pytest.mark.parametrize("edit", [*EDITS, LOADTEST], ids=lambda edit: edit.service)
 def test_an_edit_is_put_into_the_container_that_runs(up: Tilt, edit: Edit) -> None:
     container = up.compose.inspect(edit.service)["Id"]
@@ -97,7 +139,7 @@ def test_buttons_stop_the_worker_and_start_it_again(up: Tilt) -> None:
     assert not up.compose.inspect("worker")["State"]["Running"]
     cast(up.compose.vote_url, "a")
     assert up.compose.queued() == 1
-    eventually(lambda: up.state("worker-ready")[1] != "ok", within=BACK_SECONDS, saying="Tilt shows it")
+    eventually(lambda: up.state("worker-ready")[1] == "error", within=BACK_SECONDS, saying="Tilt shows it in red")
     up.press("start-the-worker")
     counted(up.compose, before + 1)
     up.until_ready("worker-ready")
@@ -114,6 +156,14 @@ def test_a_button_restarts_a_server_and_the_votes_stay(up: Tilt, button: str, se
 
 def test_a_button_audits(up: Tilt) -> None:
     up.press("audit")
+
+
+def test_a_button_starts_a_load_test_whose_verdict_is_in_the_log(up: Tilt) -> None:
+    up.until_ready("vote-ready", "worker-ready", "result-ready", "loadtest")
+    up.press("start-the-load", USERS="10", RUN_TIME="5s")
+    shown = up.log.read_text(errors="replace")
+    assert "│ Audit: every vote was found" in shown
+    assert "│ PASSED; the report: " in shown
 
 
 def test_ci_is_green_from_nothing(docker: None, another: Tilt) -> None:

@@ -13,7 +13,6 @@ PROJECT = Path("/project")
     ("edited", "services"),
     [
         ("vote/app.py", ("vote",)),
-        ("vote/templates/ballot.html", ("vote",)),
         ("worker/batch.py", ("worker",)),
         ("result/app.py", ("result",)),
         ("common/settings.py", ("vote", "worker", "result")),
@@ -28,6 +27,8 @@ def test_an_edit_starts_the_services_again_that_run_the_file(edited: str, servic
     "edited",
     [
         "vote/static/vote.css",
+        "vote/templates/ballot.html",
+        "common/templates/base.html",
         "result/static/chart.js",
         "vote/app.py~",
         "vote/__pycache__/app.pyc",
