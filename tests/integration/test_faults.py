@@ -307,7 +307,7 @@ async def test_nothing_is_read_ahead_any_more_when_recording_has_failed(connecti
                 return Peek(0, [message("v", "a")])
             begun.set()
             try:
-                await asyncio.sleep(1000)
+                await asyncio.Event().wait()
             finally:
                 ended.set()
 
