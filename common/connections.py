@@ -19,6 +19,7 @@ from common.protocols import Conversation, Ends
 HEADERS_SECONDS = 5.0
 EXCHANGE_SECONDS = 45.0  # from there until the answer is taken: the body has 10 s of it, a client that reads the rest
 UNREAD_SECONDS = 30.0  # how long a client may take nothing of what waits for it
+UNSENT_BYTES = 16 * 1024  # of an answer, or of snapshots, that wait here: whoever answers waits while there are more
 PING_SECONDS = 10.0  # keeps proxies from closing a silent WebSocket, and shows who is gone
 SILENT_SECONDS = 45.0  # a viewer that answers no ping is gone
 # At its end a connection is read on for a while: if what has come were left unread, the kernel would take the answer
@@ -69,7 +70,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
-        self._ends = self._loop.time() + HEADERS_SECONDS
+        self._transport.set_write_buffer_limits(UNSENT_BYTES)
+        self._taken_at = self._loop.time()
+        self._ends = self._taken_at + HEADERS_SECONDS
         ends = Ends(self._is_tls, _address(self._transport, "peername"), _address(self._transport, "sockname"))
         self.conversation = Conversation(self._app, self._config, self, ends)
 

@@ -26,7 +26,7 @@ HANDSHAKE_SECONDS = 5.0  # for TLS, and for its goodbye
 LOOK_SECONDS = 0.5
 SHUTDOWN_SECONDS = 1.0  # for the application, when nothing is asked of it any more
 FILES_SECONDS = 1.0  # after which a file may be free again
-SEND_BUFFER_BYTES = 64 * 1024  # in the kernel, which by itself would keep megabytes for who does not read
+SEND_BUFFER_BYTES = 32 * 1024  # in the kernel, which by itself would keep megabytes for who does not read
 
 log = structlog.get_logger()
 

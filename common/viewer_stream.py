@@ -33,8 +33,8 @@ class ViewerStream(WSStream):
             # the one extension there is would compress each text for each viewer anew, and hold memory for each
             event = replace(event, headers=[each for each in event.headers if each[0] != EXTENSIONS])
         elif isinstance(event, Data) and not self.closed:
-            if not self.handshake.accepted:
-                await self._send_error_response(400)
+            if not self.handshake.accepted:  # it speaks too early
+                await self._refuse_early()
                 return
             self._heard += len(event.data)
             if self._heard > MAX_HEARD_BYTES:
@@ -83,6 +83,12 @@ class ViewerStream(WSStream):
         is_said = 1000 <= code < 5000 and code not in (CloseReason.NO_STATUS_RCVD, CloseReason.ABNORMAL_CLOSURE)
         await self._send_wsproto_event(CloseConnection(code=code if is_said else CloseReason.NORMAL_CLOSURE))
         await self.send(StreamClosed(stream_id=self.stream_id))
+
+    async def _refuse_early(self) -> None:
+        if self.state is ASGIWebsocketState.HANDSHAKE:
+            await self._send_error_response(400)
+        else:  # it is refused already
+            await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _send_error_response(self, status_code: int) -> None:
         await super()._send_error_response(status_code)

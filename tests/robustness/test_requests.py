@@ -58,6 +58,41 @@ def test_what_was_once_a_fault_is_refused(services: Services, name: str, case: s
     assert [status for status in statuses(received) if 400 <= status < 500]
 
 
+@pytest.mark.parametrize("host", [b"a..b", b".a", b"a" * 64, b"\xff", b"", b"a b", b"http://[", b"a\r\nHost: b"])
+@pytest.mark.parametrize("name", ["vote", "result", "worker"])
+def test_a_host_that_can_not_be_read_is_refused_by_every_route(services: Services, name: str, host: bytes) -> None:
+    """Quart failed at some of them, with a long traceback, and the quick way of a vote took them."""
+    for path in (b"/", b"/healthz", b"/metrics", b"/nothing", b"/docs", b"/api/ballot", b"/api/tally", b"http://a..b/"):
+        received = answer(services.url_of(name), request("GET", path, {b"Host": host}))
+        assert statuses(received) == [400], received
+        assert b" can't be read.\n" in received
+    form = {b"Host": host, b"Content-Type": b"application/x-www-form-urlencoded"}
+    assert statuses(answer(services.url_of(name), request("POST", b"/", form, b"vote=a"))) == [400]
+
+
+@pytest.mark.parametrize("type_", [b"application/x-www-form-urlencoded", b"application/x-www-form-urlencoded; x=y"])
+@pytest.mark.parametrize("host", [b"my_vote_1:5000", b"localhost", b"[::1]:5000"])
+def test_a_vote_from_our_own_page_is_taken_and_one_from_elsewhere_is_not(
+    services: Services, host: bytes, type_: bytes
+) -> None:
+    """Also where the host has an underscore, as containers have: both were the other way round there."""
+    ours = {b"Host": host, b"Content-Type": type_, b"Origin": b"http://" + host, b"Sec-Fetch-Site": b"same-origin"}
+    theirs = ours | {b"Origin": b"null", b"Sec-Fetch-Site": b"cross-site"}
+    url = services.vote.url
+
+    assert statuses(answer(url, request("POST", b"/", ours, b"vote=a"), look_seconds=10)) == [303]
+    assert statuses(answer(url, request("POST", b"/", theirs, b"vote=a"), look_seconds=10)) == [403]
+    theirs[b"Content-Type"] = b"application/json"
+    assert statuses(answer(url, request("POST", b"/api/votes", theirs, b'{"vote": "a"}'), look_seconds=10)) == [403]
+
+
+@pytest.mark.parametrize("name", ["vote", "result"])
+def test_a_link_beside_keeps_a_host_with_an_underscore(services: Services, name: str) -> None:
+    page = answer(services.url_of(name), request("GET", b"/", {b"Host": b"my_poll:5000"}), look_seconds=10)
+
+    assert b'href="http://my_poll:' in page
+
+
 @pytest.mark.parametrize("name", ["vote", "result", "worker"])
 @SEARCH
 @given(sent=REQUESTS)

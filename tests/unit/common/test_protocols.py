@@ -131,3 +131,32 @@ async def test_what_a_viewer_says_and_nobody_reads_is_bounded_and_its_end_is_tol
 
     kinds = [(await inbox.get())["type"] for _ in range(MAX_MESSAGES + 1)]
     assert kinds == ["websocket.receive"] * MAX_MESSAGES + ["websocket.disconnect"]
+
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+async def test_a_viewer_that_speaks_too_early_is_answered_once_and_the_application_is_told(is_refused: bool) -> None:
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told.append((await receive())["type"])
+        if is_refused:
+            await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"content-length", b"0")]})
+            await send({"type": "websocket.http.response.body", "body": b"", "more_body": False})
+        told.append((await receive())["type"])
+
+    wire = Wire()
+    conversation = Conversation(app, Config(), wire, Ends(False, None, None))
+    conversation.receive(UPGRADE)
+    await asyncio.sleep(0)
+    conversation.receive(b"\x81\x80\0\0\0\0")
+    await asyncio.gather(*conversation.answering)
+
+    assert [piece[:12] for piece in wire.pieces] == [b"HTTP/1.1 404" if is_refused else b"HTTP/1.1 400"]
+    assert told == ["websocket.connect", "websocket.disconnect"]
+    assert wire.is_closed
