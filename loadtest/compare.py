@@ -11,9 +11,16 @@ from loadtest.settings import data_folder
 # More than chance: by so much, and by so many milliseconds.
 WORSE = 1.2
 WORSE_MS = 5.0
+# By fewer requests a percentile is chance: of 100, five are slower than their p95.
+LEAST_REQUESTS = {"p50_ms": 50, "p95_ms": 100, "p99_ms": 500}
+LEAST_VOTES = 100  # for the votes a second, and for the share of failures
+TOLERANCE = (
+    f"WORSE: by more than {WORSE - 1:.0%}, and a time by more than {WORSE_MS:g} ms. Too few requests may be chance: "
+    f"fewer than {', '.join(f'{least} ({name[:3]})' for name, least in LEAST_REQUESTS.items())}."
+)
 
-HIGHER_IS_WORSE = ("error_rate", "vote_p95_ms", "vote_p99_ms", "vote_to_screen_p99_ms")
-COLUMNS = ("p50_ms", "p95_ms", "p99_ms")
+TO_SCREEN = "WS vote to screen"
+TIMES = ("vote_p95_ms", "vote_p99_ms", "vote_to_screen_p99_ms")
 
 
 def compare(names: Sequence[str]) -> int:
@@ -21,7 +28,7 @@ def compare(names: Sequence[str]) -> int:
     folder = data_folder() / "loadtest"
     before, after = (_read(path) for path in _paths(folder, names))
     lines = list(side_by_side(before, after))
-    print("\n".join(lines))
+    print(TOLERANCE, "", *lines, sep="\n")
     return 1 if any(line.endswith("WORSE") for line in lines) else 0
 
 
@@ -31,17 +38,20 @@ def side_by_side(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]
     for name in ("lost", "doubled", "reverted"):
         was, now = before["audit"].get(name), after["audit"].get(name)
         yield _line(name, was, now, _mark(worse=(now or 0) > (was or 0)))
+    votes = min(before["votes"], after["votes"])
     was, now = before["votes_per_second"], after["votes_per_second"]
-    yield _line("votes_per_second", was, now, _mark(worse=now * WORSE < was))
-    for name in HIGHER_IS_WORSE:
-        was, now = before.get(name), after.get(name)
-        least = 0.001 if name == "error_rate" else WORSE_MS
-        yield _line(name, was, now, _mark(worse=is_worse(was, now, least=least)))
+    yield _line("votes_per_second", was, now, _mark(worse=now * WORSE < was, requests=votes, least=LEAST_VOTES))
+    was, now = before.get("error_rate"), after.get("error_rate")
+    worse = is_worse(was, now, least=0.001)
+    yield _line("error_rate", was, now, _mark(worse=worse, requests=votes, least=LEAST_VOTES))
+    for name in TIMES:
+        requests = _requests(before, after, TO_SCREEN) if "screen" in name else votes
+        yield _time(name, before.get(name), after.get(name), requests=requests)
     entries = {row["name"]: row for row in before["table"]}
     for row in after["table"]:
-        for column in COLUMNS:
+        for column in LEAST_REQUESTS:
             was, now = entries.get(row["name"], {}).get(column), row[column]
-            yield _line(f"{row['name']} {column}", was, now, _mark(worse=is_worse(was, now)))
+            yield _time(f"{row['name']} {column}", was, now, requests=_requests(before, after, row["name"]))
 
 
 def is_worse(was: float | None, now: float | None, *, least: float = WORSE_MS) -> bool:
@@ -67,6 +77,17 @@ def _read(path: Path) -> dict[str, Any]:
     return result
 
 
+def _requests(before: dict[str, Any], after: dict[str, Any], name: str) -> int:
+    """How many requests of this kind the run with the fewer had."""
+    counts: list[int] = [sum(row["requests"] for row in run["table"] if row["name"] == name) for run in (before, after)]
+    return min(counts)
+
+
+def _time(name: str, was: float | None, now: float | None, *, requests: int) -> str:
+    least = next(count for column, count in LEAST_REQUESTS.items() if name.endswith(column))
+    return _line(name, was, now, _mark(worse=is_worse(was, now), requests=requests, least=least))
+
+
 def _line(name: str, was: object, now: object, mark: str) -> str:
     return f"{name:<44} {_text(was):>18} {_text(now):>18}  {mark}".rstrip()
 
@@ -75,5 +96,7 @@ def _text(value: object) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _mark(*, worse: bool) -> str:
-    return "WORSE" if worse else ""
+def _mark(*, worse: bool, requests: int = 0, least: int = 0) -> str:
+    if not worse:
+        return ""
+    return "WORSE" if requests >= least else f"perhaps: only {requests} requests"

@@ -10,10 +10,10 @@ from loadtest.ready import wait_until_ready
 from loadtest.settings import EVERY_ADDRESS, PROJECT, limits, number, page_host, page_port, target
 
 FIND_THE_LIMIT = "find-the-limit"
-# By name, so that a wrong one is told before Locust starts; the shapes themselves are in shapes.py. How long each takes
-# if nobody says how long.
-LASTS = dict.fromkeys(("steady", "ramp", "spike", "double-wave", "steps"), "2 minutes") | {
-    "soak": "30 minutes",
+SECONDS, SOAK_SECONDS = 120.0, 1800.0  # of a shape, if nobody says how long
+# By name, so that a wrong one is told before Locust starts; the shapes themselves are in shapes.py.
+LASTS = dict.fromkeys(("steady", "ramp", "spike", "double-wave", "steps"), f"{SECONDS / 60:g} minutes") | {
+    "soak": f"{SOAK_SECONDS / 60:g} minutes",
     FIND_THE_LIMIT: "about 3 minutes, until a limit breaks",
 }
 MODELS = ("", "people", "open")

@@ -8,12 +8,11 @@ from locust import LoadTestShape
 
 from loadtest import profiles
 from loadtest.climb import Climb
+from loadtest.launch import SECONDS, SOAK_SECONDS
 from loadtest.measure import Window
 from loadtest.settings import limits
 
 USERS = 50
-SECONDS = 120.0
-SOAK_SECONDS = 1800.0
 LEAST_PER_SECOND = 10.0
 
 

@@ -130,30 +130,56 @@ def test_a_run_without_news_has_an_empty_chart() -> None:
     assert "no news" in Timeline().svg()
 
 
+def row(name: str = "POST /", *, requests: int = 1000, **times: int) -> dict[str, Any]:
+    return {"name": name, "requests": requests, "p50_ms": 10, "p95_ms": 20, "p99_ms": 30, **times}
+
+
 def result(**figures: Any) -> dict[str, Any]:
-    row = {"name": "POST /", "p50_ms": 10, "p95_ms": 20, "p99_ms": 30}
-    plain = {"run": "r", "audit": {"lost": 0, "doubled": 0, "reverted": 0}, "votes_per_second": 100.0, "table": [row]}
-    return {**plain, "error_rate": 0.0, "vote_p95_ms": 20, "vote_p99_ms": 30, "vote_to_screen_p99_ms": 90, **figures}
+    plain = {"run": "r", "audit": {"lost": 0, "doubled": 0, "reverted": 0}, "votes_per_second": 100.0, "votes": 1000}
+    times = {"vote_p95_ms": 20, "vote_p99_ms": 30, "vote_to_screen_p99_ms": 90}
+    return {**plain, "error_rate": 0.0, **times, "table": [row(), row("WS vote to screen")], **figures}
+
+
+def worse(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    return [line for line in side_by_side(before, after) if line.endswith("WORSE")]
 
 
 def test_runs_alike_are_not_worse() -> None:
-    assert not [line for line in side_by_side(result(), result(vote_p95_ms=23)) if line.endswith("WORSE")]
+    assert not worse(result(), result(vote_p95_ms=23))
 
 
 @pytest.mark.parametrize(
     "figures",
     [
         {"vote_p99_ms": 60},
+        {"vote_to_screen_p99_ms": 160},
         {"votes_per_second": 70.0},
         {"error_rate": 0.02},
         {"audit": {"lost": 1, "doubled": 0, "reverted": 0}},
-        {"table": [{"name": "POST /", "p50_ms": 30, "p95_ms": 20, "p99_ms": 30}]},
+        {"table": [row(p50_ms=30), row("WS vote to screen")]},
     ],
 )
 def test_what_got_worse_is_marked(figures: dict[str, Any]) -> None:
-    worse = [line for line in side_by_side(result(), result(**figures)) if line.endswith("WORSE")]
+    assert len(worse(result(), result(**figures))) == 1
 
-    assert len(worse) == 1
+
+@pytest.mark.parametrize(
+    ("requests", "marked"), [(5, []), (60, ["p50"]), (200, ["p50", "p95"]), (500, ["p50", "p95", "p99"])]
+)
+@pytest.mark.parametrize("turned", [False, True], ids=["in the later run", "in the earlier run"])
+def test_a_percentile_of_too_few_requests_is_no_reason_to_cry(requests: int, marked: list[str], turned: bool) -> None:
+    few, many = (requests, 1000) if turned else (1000, requests)
+    before = result(table=[row(requests=few)])
+    after = result(table=[row(requests=many, p50_ms=90, p95_ms=90, p99_ms=90)])
+    lines = list(side_by_side(before, after))
+    assert [line.split()[2][:3] for line in lines if line.endswith("WORSE")] == marked
+    unsure = [line for line in lines if line.endswith(f"perhaps: only {requests} requests")]
+    assert len(unsure) == 3 - len(marked)
+
+
+def test_a_lost_vote_is_worse_whatever_the_number_of_requests() -> None:
+    lost = {"audit": {"lost": 1, "doubled": 0, "reverted": 0}, "votes": 1, "table": []}
+    assert len(worse(result(), result(**lost))) == 1
 
 
 def test_a_figure_that_is_missing_is_not_worse() -> None:

@@ -34,6 +34,18 @@ async def test_a_test_is_started_followed_and_judged_from_outside(
     assert len(list(loadtest.data.glob("loadtest/2*/result.json"))) == 3
 
 
+async def test_finding_the_limit_says_at_its_start_how_long_it_takes(
+    loadtest: LoadTest, page_settings: dict[str, str]
+) -> None:
+    process = await loadtest.start("headless", SHAPE="find-the-limit", **page_settings)
+    assert process.stdout is not None
+    first = await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    await loadtest.end(process)
+
+    assert first.decode() == "find-the-limit takes about 3 minutes, until a limit breaks\n"
+
+
 async def test_a_test_that_runs_is_not_started_twice_and_can_be_stopped(
     loadtest: LoadTest, page_settings: dict[str, str]
 ) -> None:
