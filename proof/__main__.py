@@ -110,7 +110,8 @@ async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
     _sum_up(casts, ledger, striker)
     # parts may have clocks of their own
     report = audit(register, NOTHING, found, clocks_seconds=float("inf"))
-    say(f"audit     {report.confirmed:,} voters have their last vote, {report.undecided:,} of them one of two or more")
+    names = ("confirmed", "lost", "doubled", "reverted", "undecided")
+    say(f"voters    {', '.join(f'{getattr(report, name):,} {name}' for name in names)}")
     limit = Settings.model_fields["limit_per_voter"].default
     return [*report.problems, *judge_history(casts, history), *judge_answers(casts, limit_per_voter=limit)]
 

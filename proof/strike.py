@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 
 import asyncpg
 
@@ -51,18 +51,29 @@ class Striker:
     def _strike(self, blow: Blow) -> Mapping[str, int]:
         """Returns the dead by name, with the numbers that they had."""
         dead = {victim: self._process(victim) for victim in blow.killed}
-        hanging = self._process(blow.paused) if blow.paused else 0
-        words = [f"pause {blow.paused} for {blow.seconds:.1f} s"] if blow.paused else []
-        words += [f"kill -9 {victim} ({process})" for victim, process in dead.items()]
-        accepted = self._ledger.outcomes[Outcome.ACCEPTED]
-        self._say(f"{time.monotonic() - self._began:7.2f} s  {accepted:7,} votes accepted  {' and '.join(words)}")
-        with paused(hanging) if hanging else nullcontext():
+        hanging = [self._process(blow.paused)] if blow.paused else []
+        self._tell(blow, dead)
+        with ExitStack() as pause:
+            for process in hanging:
+                pause.enter_context(paused(process))
+            time.sleep(min(blow.killed_after, blow.seconds))
+            if blow.killed_after >= blow.seconds:
+                pause.close()
+                time.sleep(blow.killed_after - blow.seconds)
             for process in dead.values():
                 kill(process)
-            time.sleep(blow.seconds)
+            time.sleep(max(0.0, blow.seconds - blow.killed_after))
         self.killed.update(blow.killed)
         self.paused.update([blow.paused] if blow.paused else [])
         return dead
+
+    def _tell(self, blow: Blow, dead: Mapping[str, int]) -> None:
+        words = [f"pause {blow.paused} for {blow.seconds:.1f} s"] if blow.paused else []
+        if dead:
+            words.append("kill -9 " + " and ".join(f"{victim} ({process})" for victim, process in dead.items()))
+        between = ", then " if blow.killed_after >= blow.seconds else ", meanwhile "
+        accepted, seconds = self._ledger.outcomes[Outcome.ACCEPTED], time.monotonic() - self._began
+        self._say(f"{seconds:7.2f} s  {accepted:7,} votes accepted  {between.join(words)}")
 
     def _wait_for_others(self, dead: Mapping[str, int]) -> None:
         """Wait until others have taken the places of the dead."""

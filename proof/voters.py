@@ -31,7 +31,7 @@ AFTER_FAILURE_SECONDS = (0.02, 0.2)
 STAYING_SECONDS = (0.25, 0.4)
 MOST_VOTES = 6
 MORE_TRIES = 4  # of who wants to go, but was not told that its last vote is accepted
-ELSEWHERE = 0.1  # how often a voter goes to another service without a reason
+ELSEWHERE = 0.05  # how often a voter goes to another service without a reason
 
 
 class Manner(StrEnum):
@@ -93,12 +93,17 @@ class Voter:
         """Whether it is a voter whom the service has given a name."""
         return self.browser.voter is not None
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether it waits for each answer, because nothing but the queue's order says which vote is its last."""
+        return self.manner in (Manner.WAITING, Manner.PASSING)
+
     async def arrive(self) -> bool:
         """Load the page; returns whether there was an answer. If not, the next one is loaded elsewhere."""
         return await self._load() is not None
 
     async def vote(self) -> bool:
-        """Cast the next vote; returns whether it was accepted. After a failure, the next one goes elsewhere."""
+        """Cast the next vote; returns whether it was accepted. If not, the impatient cast the next one elsewhere."""
         paper = None
         if self.manner is Manner.PAGE:
             page = await self._load()
@@ -109,7 +114,7 @@ class Voter:
             paper = self.browser.next_number()
         name = next(iter(self.services))
         accepted = await self._cast(name, next(self.options), paper)
-        if not accepted or self.rng.random() < ELSEWHERE:
+        if (not accepted and not self.is_patient) or self.rng.random() < ELSEWHERE:
             self._leave(name)
         return accepted
 
@@ -152,8 +157,7 @@ class Voter:
         return answer.text
 
     def _patience(self) -> float:
-        is_patient = self.manner in (Manner.WAITING, Manner.PASSING)
-        return ANSWER_SECONDS if is_patient else self.rng.uniform(*IMPATIENT_SECONDS)
+        return ANSWER_SECONDS if self.is_patient else self.rng.uniform(*IMPATIENT_SECONDS)
 
     def _leave(self, name: str) -> None:
         """Go to another service, if there is one."""

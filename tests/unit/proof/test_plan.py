@@ -19,11 +19,10 @@ def test_a_plan_kills_as_often_as_asked_and_everybody_equally_often(kills: int, 
 
 
 @given(st.integers(0, 60), st.integers())
-def test_a_plan_pauses_everybody_at_least_once_and_nobody_who_dies_at_that_moment(kills: int, seed: int) -> None:
+def test_a_plan_pauses_everybody_at_least_once(kills: int, seed: int) -> None:
     pauses = [blow for blow in plan(kills, random.Random(seed)) if blow.paused]
     assert {blow.paused for blow in pauses} == set(VICTIMS)
     assert all(PAUSE_SECONDS[0] <= blow.seconds <= PAUSE_SECONDS[1] for blow in pauses)
-    assert not [blow for blow in pauses if blow.paused in blow.killed]
 
 
 def test_the_same_seed_makes_the_same_plan() -> None:
