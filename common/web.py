@@ -132,7 +132,11 @@ def _shared_files() -> Blueprint:
 
 
 class _Descriptions(OpenAPIProvider):
-    """Also describes answers that are not JSON: a model's `MEDIA_TYPE` says what they are."""
+    """Also describes answers that are not JSON, as a model's `MEDIA_TYPE` says, and that a body must be there."""
+
+    def build_request_body(self, model: Any, source: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        described, definitions = super().build_request_body(model, source)
+        return described | {"required": True}, definitions
 
     def build_response_object(self, model: Any, headers_model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         described, definitions = super().build_response_object(model, headers_model)

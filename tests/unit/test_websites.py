@@ -154,3 +154,11 @@ async def works() -> None:
 
 async def fails() -> None:
     raise ConnectionError("gone")
+
+
+async def test_a_program_is_told_that_a_vote_needs_a_body(client: Client) -> None:
+    described = await (await client.get("/openapi.json")).get_json()
+
+    bodies = [route["post"]["requestBody"] for route in described["paths"].values() if "post" in route]
+    assert all(body["required"] is True for body in bodies)
+    assert ("/api/votes" in described["paths"]) == bool(bodies)
