@@ -24,7 +24,7 @@ from common.settings import Settings
 
 BODY_SECONDS = 10  # for a request to come as a whole
 TEMPLATES = "templates"  # among the extensions of an application
-TEMPLATES_SECONDS = 0.02  # how often the files are looked at, at most, and only when somebody asks
+TEMPLATES_SECONDS = 0.01  # how often the files are looked at, at most, and only when somebody asks
 INSTANCE = f"{socket.gethostname()}:{os.getpid()}"
 
 HEADERS = {
