@@ -9,14 +9,17 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
+
 from common.settings import Settings
 from proof.audit import Baseline, audit, judge_answers, judge_history
+from proof.browser import Browser
 from proof.errors import ProofError
 from proof.ledger import Cast, Ledger, Outcome, open_ledger, read_ledger
 from proof.look import Patience, keep_history, look_after, read_history
@@ -87,23 +90,22 @@ def _orders(argv: Sequence[str]) -> Orders:
 
 async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
     facts = stage.facts()
+    services = {name: facts.urls[name] for name in ("vote", SECOND)}
+    await _check_ballots(services)
     await keep_history(facts.database_url)
     path = folder / "ledger-drill.jsonl"
     with open_ledger(path) as ledger:
         rng = random.Random(orders.seed)
         striker = Striker(stage, ledger, rng, say)
+        blows = plan(orders.kills, rng)
         stop = asyncio.Event()
-        services = {name: facts.urls[name] for name in ("vote", SECOND)}
-        async with asyncio.TaskGroup() as voters:
-            for voter in all_voters(services, ledger, orders.seed, stop):
-                voters.create_task(voter)
-            try:
-                await asyncio.to_thread(
-                    striker.carry_out, plan(orders.kills, rng), most_votes_between=orders.votes_between
-                )
-            finally:
-                stop.set()
-    stage.wait_until_ready()
+        voters = [asyncio.create_task(voter) for voter in all_voters(services, ledger, orders.seed, stop)]
+        try:
+            await asyncio.to_thread(striker.carry_out, blows, most_votes_between=orders.votes_between)
+        finally:
+            striker.stop()
+            stop.set()
+            await asyncio.gather(*voters)
     found = await look_after(stage.facts(), NOTHING, folder, PATIENCE)
     history = await read_history(stage.facts().database_url, folder / "history.csv")
     casts, register = read_ledger(path), read_register(folder)
@@ -114,6 +116,14 @@ async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
     say(f"voters    {', '.join(f'{getattr(report, name):,} {name}' for name in names)}")
     limit = Settings.model_fields["limit_per_voter"].default
     return [*report.problems, *judge_history(casts, history), *judge_answers(casts, limit_per_voter=limit)]
+
+
+async def _check_ballots(services: Mapping[str, str]) -> None:
+    """Without numbers on the ballots, the order of a browser's votes would be left to chance."""
+    async with httpx.AsyncClient(timeout=PATIENCE.dashboard_seconds) as client:
+        for name, url in services.items():
+            if Browser().read((await client.get(url)).text) is None:
+                raise ProofError(f"the ballot page of {name} has no number")
 
 
 def _sum_up(casts: Sequence[Cast], ledger: Ledger, striker: Striker) -> None:

@@ -61,8 +61,11 @@ def paused(process: int) -> Iterator[None]:
 
 def children_of(process: int) -> list[int]:
     """The processes that this one started (Linux only)."""
-    tasks = Path(f"/proc/{process}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    found = []
+    for task in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # it has just ended
+            found += [int(child) for child in task.read_text().split()]
+    return found
 
 
 def _signal(process: int, number: signal.Signals) -> None:

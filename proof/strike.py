@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +38,18 @@ class Striker:
         self._rng = rng
         self._say = say
         self._began = time.monotonic()
+        self._enough = threading.Event()
+
+    def stop(self) -> None:
+        """End after the blow under way."""
+        self._enough.set()
 
     def carry_out(self, plan: Sequence[Blow], *, most_votes_between: int) -> None:
         """Let some votes be cast, strike, wait until the dead are back, or only begin to be, and so on."""
         for blow in plan:
             self._let_vote(self._rng.randint(0, self._rng.choice((FEW_VOTES, most_votes_between))))
+            if self._enough.is_set():
+                return
             dead = self._strike(blow)
             self._wait_for_others(dead)
             if self._rng.random() >= HASTY:
@@ -99,7 +107,7 @@ class Striker:
 
         def cast() -> bool:
             self._stage.facts()  # raises when the system has ended
-            return self._ledger.sent >= goal
+            return self._ledger.sent >= goal or self._enough.is_set()
 
         eventually(cast, within=RECOVERY_SECONDS, saying=f"{votes} more votes are cast", despite=NOT_YET)
 
