@@ -170,7 +170,9 @@ class VoteQueue:
         else:
             self._long = _long(position, head, notes)
         last_rejected = tuple(read_rejection(note) for note in notes)
-        return Overview(int(waiting), _count(counted or b"0"), cast_time(head), int(rejected), last_rejected)
+        return Overview(
+            int(waiting), 0 if counted is None else _count(counted), cast_time(head), int(rejected), last_rejected
+        )
 
     async def check_writable(self) -> None:
         """Raise unless Redis would take a vote now; those who ask meanwhile share the answer."""

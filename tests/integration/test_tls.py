@@ -185,7 +185,8 @@ def test_a_certificate_that_can_not_be_used_is_one_clear_line(
         assert vote.process.wait(30) == 1
 
     err = capfd.readouterr().err
-    assert err.startswith("vote: TLS_CERTIFICATE and TLS_KEY can't be used: ")
+    setting = "TLS_CERTIFICATE" if wrong == "missing" else "TLS_KEY"
+    assert err.startswith(f"vote: {setting}={settings[setting]}: ")
     assert len(err.splitlines()) == 1
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from common.message import MalformedVote, Vote, decode
+from common.overview import MESSAGE_BYTES
 from tests.robustness.conftest import Services
 from tests.robustness.figures import EXAMPLES, tried
 from tests.robustness.messages import MESSAGES
@@ -37,7 +38,10 @@ def test_no_message_stops_the_worker(services: Services, messages: list[bytes]) 
     tried("of them put aside with a reason", len(rejected))
 
     unreadable = [message for message in messages if not is_vote(message)]
-    assert [note["message"] for note in rejected] == [text.decode(errors="backslashreplace") for text in unreadable]
+    noted = [
+        (note["message"], note.get("message_bytes", len(text))) for note, text in zip(rejected, unreadable, strict=True)
+    ]
+    assert noted == [(text[:MESSAGE_BYTES].decode(errors="backslashreplace"), len(text)) for text in unreadable]
     assert all(note["reason"] for note in rejected)
     last = {vote.voter_id: vote.option for vote in map(decode, (m for m in messages if is_vote(m)))}
     assert asyncio.run(recorded(services.database_url, list(last))) == last
