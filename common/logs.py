@@ -49,7 +49,6 @@ def _take_all_records(formatter: logging.Formatter, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # Hypercorn's one line at the start tells everybody to press Ctrl-C; ours is in common/lifecycle.py
     for name in ("asyncio", "hypercorn.error"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -14,7 +14,7 @@ from common.lifecycle import serve
 from common.ops import Health
 from tests.ports import free_port
 from tests.services import service
-from tests.waiting import eventually, eventually_async
+from tests.waiting import eventually
 
 
 def test_the_first_signal_ends_a_service_without_an_error(tmp_path: Path) -> None:
@@ -88,38 +88,3 @@ async def test_a_service_that_stops_says_so_before_it_does(tmp_path: Path) -> No
         )
 
     assert closed == [True]
-
-
-async def test_an_answer_that_is_begun_is_finished_whoever_has_gone() -> None:
-    """Quart cancels it, also in the middle of something with a connection to a server that others use as well."""
-    app = Quart(__name__)
-    began, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
-
-    @app.get("/")
-    async def slow() -> str:
-        began.set()
-        await go_on.wait()
-        ended.set()
-        return "ok"
-
-    async def leaves() -> None:
-        for end in ("half", "reset"):
-            for event in (began, go_on, ended):
-                event.clear()
-            _, writer = await eventually_async(
-                lambda: asyncio.open_connection("127.0.0.1", port), within=10, despite=(OSError,)
-            )
-            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await began.wait()
-            writer.write_eof() if end == "half" else writer.transport.abort()
-            await asyncio.sleep(0.1)  # what would cancel it has come by then
-            go_on.set()
-            await ended.wait()
-            writer.close()
-        signal.raise_signal(signal.SIGTERM)
-
-    port = free_port()
-    async with asyncio.timeout(20):
-        await serve(app, bind=("127.0.0.1", port), health=Health(), loops=(leaves(),))
-
-    assert ended.is_set()

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-TEXT, CLOSE = 0x1, 0x8
+TEXT, CLOSE, PING = 0x1, 0x8, 0x9
+PONG = b"\x8a\x80\0\0\0\0"
 SHORT, MEDIUM = 125, 126
 REQUEST = (
     "GET /ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -18,12 +19,14 @@ class Viewer(asyncio.Protocol):
         self.is_open = False
         self.opened = asyncio.Event()
         self.messages = 0
+        self._transport: asyncio.Transport | None = None
         self._request = REQUEST.format(host=host).encode()
         self._on_text = on_text
         self._unread = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -53,6 +56,8 @@ class Viewer(asyncio.Protocol):
             if kind == TEXT:
                 self.messages += 1
                 self._on_text(self, unread[begin : begin + length])
+            elif kind == PING and self._transport is not None:
+                self._transport.write(PONG)
             at = begin + length
         return unread[at:]
 
