@@ -6,6 +6,7 @@ recording a vote twice changes nothing.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -78,8 +79,10 @@ class _Recorded:
         return self.batch.to_record - len(self.refused) - written.new - written.replaced - written.outdated
 
 
-async def count_batch(connection: Connection, queue: Queue, head: Head) -> int:
-    """Count the votes at the head of the queue; returns how many messages were settled."""
+async def count_batch(
+    connection: Connection, queue: Queue, head: Head, tell: Callable[[int], None] = lambda recorded: None
+) -> int:
+    """Count the votes at the head of the queue, and tell how many; returns how many messages were settled."""
     started = time.perf_counter()
     try:
         recorded = await _record(connection, head)
@@ -97,6 +100,7 @@ async def count_batch(connection: Connection, queue: Queue, head: Head) -> int:
     if not peek.messages:
         return 0
     _measure(recorded, time.perf_counter() - started)
+    tell(len(peek.messages) - len(recorded.rejected))
     return len(peek.messages)
 
 

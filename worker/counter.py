@@ -152,15 +152,13 @@ async def _count_while_connected(
     connection: Connection, head: Head, queue: VoteQueue, status: Status, back_off: _BackOff
 ) -> None:
     progress = _Progress()
-    settled = await count_batch(connection, queue, head)
+    settled = await count_batch(connection, queue, head, progress.add)
     status.counts()
     back_off.reset()
-    progress.add(settled)
     while True:
         progress.report()
         if settled == head.limit or await queue.wait(IDLE_SECONDS):
-            settled = await count_batch(connection, queue, head)
-            progress.add(settled)
+            settled = await count_batch(connection, queue, head, progress.add)
         else:
             settled = 0
             await connection.execute("SELECT 1", timeout=5)

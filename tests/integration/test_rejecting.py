@@ -62,6 +62,18 @@ async def test_a_vote_that_the_database_refuses_is_put_aside_alone(
     assert "no_c" in note["reason"]
 
 
+async def test_the_log_counts_what_was_recorded_and_not_what_was_put_aside(
+    connection: Connection, queue: VoteQueue
+) -> None:
+    told: list[int] = []
+    await queue.push([b"nonsense", message("v", "a"), message("w", "b")])
+    await count_batch(connection, queue, Head(queue, 100), told.append)
+    await queue.push([b"nonsense"])
+    await count_batch(connection, queue, Head(queue, 100), told.append)
+
+    assert told == [2, 0]
+
+
 async def votes(connection: Connection) -> dict[str, str]:
     return {row["voter_id"]: row["vote"] for row in await connection.fetch("SELECT voter_id, vote FROM votes")}
 

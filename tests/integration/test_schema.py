@@ -7,7 +7,10 @@ import asyncpg
 import pytest
 from asyncpg import Connection
 
+from common.message import Vote
+from worker.batch import columns_of
 from worker.counter import SCHEMA
+from worker.record import record
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,6 +84,34 @@ async def test_the_schema_can_be_applied_again(connection: Connection) -> None:
 
     await connection.execute(SCHEMA.read_text(encoding="utf-8"))
 
+    await assert_tallies_agree(connection)
+
+
+async def test_a_schema_that_is_there_waits_for_nobody_who_reads(connection: Connection, database: str) -> None:
+    """A dump reads as long as it takes; a worker that takes over meanwhile must not wait, nor keep others waiting."""
+    reader = await asyncpg.connect(database)
+    async with reader.transaction():
+        await reader.fetch("SELECT * FROM votes, tallies")
+        await connection.execute("SET lock_timeout = '10ms'")
+        await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+    await reader.close()
+
+
+async def test_a_table_from_before_the_numbers_gets_them_and_is_not_written_anew(connection: Connection) -> None:
+    await connection.execute("ALTER TABLE votes DROP series, DROP number")
+    await connection.execute("INSERT INTO votes (voter_id, vote) VALUES ('v', 'a'), ('w', 'b')")
+    file = "SELECT pg_relation_filenode('votes')"
+    before = await connection.fetchval(file)
+
+    await connection.execute(SCHEMA.read_text(encoding="utf-8"))
+
+    assert await connection.fetchval(file) == before
+    assert [tuple(row) for row in await connection.fetch("SELECT voter_id, vote, series, number FROM votes")] == [
+        ("v", "a", None, None),
+        ("w", "b", None, None),
+    ]
+    await record(connection, columns_of([Vote("v", "b", None, number=3)]))
+    assert await connection.fetchval("SELECT number FROM votes WHERE voter_id = 'v'") == 3
     await assert_tallies_agree(connection)
 
 
