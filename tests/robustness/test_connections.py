@@ -26,6 +26,7 @@ CHUNK = b"1\r\nx\r\n"
 MANY_CHUNKS = CHUNK * 200
 HEAD = b" HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+LAST_JSON = b"Content-Type: application/json\r\nConnection: close\r\n"
 TEXT, PING, LAST = 0x1, 0x9, 0x80
 
 
@@ -201,7 +202,7 @@ def test_who_sends_too_much_is_told_so_and_then_ended(services: Services, body: 
     for _ in range(10):
         with connect(services.vote.url) as connection:
             with suppress(ConnectionError):
-                connection.sendall(b"POST /api/votes" + HEAD + b"Content-Type: application/json\r\n" + head + body)
+                connection.sendall(b"POST /api/votes" + HEAD + LAST_JSON + head + body)
             assert statuses(read_to_end(connection, ENDS_SECONDS)) == [413]
 
 
