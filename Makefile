@@ -6,6 +6,7 @@ VENV   ?= .venv
 KILLS  ?= 30
 # How many processes share the tests. They mostly wait, so there may be more of them than cores.
 JOBS   ?= 4
+TESTS  ?= tests
 
 # A Nix shell sets it, to packages of its own Python.
 unexport PYTHONPATH
@@ -60,8 +61,8 @@ codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGE
 	@exec $(RUN) local.codes $(if $(FORGET),--forget,$(N))
 
 ##@ Prove it
-test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time
-	@$(PYTEST) tests --ignore tests/stack $(RETRY_TESTS)
+test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time, TESTS="tests/unit tests/e2e" only these
+	@$(PYTEST) $(TESTS) --ignore tests/stack $(RETRY_TESTS)
 
 test-unit: $(FOR_TESTS) ## run the tests of the pure parts
 	@$(RUN) pytest tests/unit
@@ -77,7 +78,7 @@ test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them t
 
 test-image: ## run all tests on the Python of the images, in a container
 	@docker build --quiet --target test --tag tallyho-test .
-	@docker run --rm --init --env JOBS=$(JOBS) --env RETRY=$(RETRY) --tmpfs /tmp:exec tallyho-test
+	@docker run --rm --init --env JOBS=$(JOBS) --env RETRY=$(RETRY) --env TESTS="$(TESTS)" --tmpfs /tmp:exec tallyho-test
 
 drill: $(FOR_TESTS) ## kill and pause parts at random while votes are cast, then look for every vote; KILLS=30
 	@$(RUN) proof --kills $(KILLS)

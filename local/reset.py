@@ -24,7 +24,7 @@ async def reset(redis_url: str, database_url: str) -> ResetReport:
     """Empty everything. A vote cast meanwhile is either dropped or counted, never half of each."""
     try:
         connection = await asyncpg.connect(database_url, timeout=10)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InternalClientError) as error:
         raise LocalError(f"PostgreSQL can't be reached: {error}") from error
     try:
         async with VoteQueue.open(redis_url) as queue, connection.transaction():
@@ -37,7 +37,7 @@ async def reset(redis_url: str, database_url: str) -> ResetReport:
             waiting = await queue.drop_all()
     except asyncpg.UndefinedTableError as error:
         raise LocalError("the database has no tables yet: wait until the worker runs") from error
-    except (asyncpg.PostgresError, QueueUnavailable) as error:
+    except (asyncpg.PostgresError, asyncpg.InternalClientError, QueueUnavailable) as error:
         raise LocalError(f"not all was emptied, run make reset again: {error}") from error
     finally:
         await connection.close()

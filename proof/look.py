@@ -18,7 +18,15 @@ from proof.waiting import TooLate, eventually_async
 
 CONNECT_SECONDS = 30.0
 
-NOT_YET = (OSError, TimeoutError, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
+NOT_YET = (
+    OSError,
+    TimeoutError,
+    RedisError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    httpx.HTTPError,
+)
 
 # Another one when the table was emptied since (make reset), or is of another database.
 TABLE = "SELECT (pg_control_system()).system_identifier || '/' || pg_relation_filenode('votes')"

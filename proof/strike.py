@@ -23,7 +23,7 @@ FEW_VOTES = 5
 # The worker's and result's: votes are in the middle of something there.
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tallyho-%'"
 
-NOT_YET = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+NOT_YET = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Striker:

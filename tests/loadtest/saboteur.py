@@ -48,7 +48,7 @@ class Saboteur:
             self._victims[voter] = wrong
             if wrong == "doubled":
                 await self._target.rpush(VOTES, json.dumps({**vote, "voter_id": f"double-{voter}"}))
-            self._oldest = before or self._oldest
+            self._oldest = _without_number(before) if before else self._oldest
         match self._victims.get(voter):
             case "lost":
                 return
@@ -66,3 +66,8 @@ class Saboteur:
         if before is None:
             return next((wrong for wrong in ("lost", "doubled") if not self.done[wrong]), None)
         return None
+
+
+def _without_number(message: bytes) -> bytes:
+    """The same vote, as one that says nothing of its voter's order: the worker takes it in the queue's."""
+    return json.dumps({name: value for name, value in json.loads(message).items() if name != "number"}).encode()
