@@ -112,18 +112,23 @@ class Pipeline:
         self._clock = clock
         self._looking = asyncio.Lock()
         self._report: dict[str, Any] | None = None
-        self._looked_at = 0.0
+        self._looked_at = self._seen_at = 0.0  # when the last look began, and ended
         self._totals: _Totals | None = None
         self._states: dict[str, State] = {}
         self._redis_gone_at: float | None = None  # when a look last found it so
 
     async def report(self) -> dict[str, Any]:
-        """What the last look found; takes a new one if that is too long ago."""
+        """What the last look found; takes a new one if that is too long ago.
+
+        Who asks while one is taken is told what it finds: while a server hangs, a look takes seconds.
+        """
+        asked = self._clock()
         async with self._looking:
-            now = self._clock()
-            if self._report is None or now - self._looked_at >= LOOK_AT_MOST_EVERY_SECONDS:
-                self._looked_at = now
+            is_old = asked > self._seen_at and asked - self._looked_at >= LOOK_AT_MOST_EVERY_SECONDS
+            if self._report is None or is_old:
+                self._looked_at = self._clock()
                 self._report = await self._look()
+                self._seen_at = self._clock()
                 self.history.append({name: self._report[name] for name in CHARTED})
             return self._report
 

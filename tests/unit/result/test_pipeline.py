@@ -97,6 +97,31 @@ async def test_however_many_watch_one_look_serves_all(pipeline: Pipeline, plant:
     assert all(report is reports[0] for report in reports)
 
 
+async def test_who_asks_during_a_long_look_shares_what_it_finds(plant: Plant) -> None:
+    """While a server hangs a look takes seconds: one after the other, the last page would wait for too long."""
+    now = [1.0]
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_queue() -> Overview:
+        begun.set()
+        await go_on.wait()
+        now[0] += 10
+        return await plant.queue()
+
+    pipeline = Pipeline(replace(plant.sources(), queue=slow_queue), lambda: now[0])
+    first = asyncio.create_task(pipeline.report())
+    await begun.wait()
+    now[0] += 5
+    others = [asyncio.create_task(pipeline.report()) for _ in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+
+    reports = await asyncio.gather(first, *others)
+
+    assert plant.looks == 1
+    assert all(report is reports[0] for report in reports)
+
+
 async def test_nobody_looks_while_nobody_asks(plant: Plant) -> None:
     async with app(plant.sources()).test_app():
         await asyncio.sleep(0)
