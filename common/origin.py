@@ -88,7 +88,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         told = scope if scope["raw_path"].startswith(b"/") else _with_path(scope)
-        if told is None:
+        if told is None or told["path"].startswith("//"):  # that would be "/" for Quart, and for nobody else
             await _refuse(UNREADABLE_TARGET, scope, send)
         elif not _has_one_readable_host(told["headers"]):
             await _refuse(UNREADABLE_HOST, scope, send)

@@ -42,6 +42,9 @@ FRAMES = st.builds(
 ONCE_FATAL = {
     "an origin that is no address": request("POST", b"/api/votes", {b"Origin": b"http://[::1"}),
     "a target that is no address": request("GET", b"http://[/"),
+    "a path of nothing but slashes": request("GET", b"//"),
+    "the same in another way": request("POST", b"/%2f"),
+    "a path with a slash too much": request("POST", b"//api/votes"),
     "a target without a path": request("GET", b"?vote=a"),
     "a file name longer than a disk takes": request("GET", b"/shared/" + b"a" * 3000),
     "a websocket where there is none": websocket_handshake(b"/nothing"),

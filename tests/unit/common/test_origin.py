@@ -1,6 +1,7 @@
 """Hosts and origins: what can be read, what is ours, and nothing that fails."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -151,7 +152,7 @@ async def through_gate(target: bytes, *headers: tuple[bytes, bytes], method: str
         sent.append(message)
 
     path, _, query = target.partition(b"?")
-    given = {"type": kind, "method": method, "raw_path": path, "path": path.decode(), "query_string": query}
+    given = {"type": kind, "method": method, "raw_path": path, "path": unquote(path), "query_string": query}
     unused: Any = None
     await Gate(app)({**given, "headers": list(headers)}, unused, send)  # type: ignore[arg-type]
     assert len(seen) + len(sent) // 2 == 1
@@ -171,7 +172,21 @@ async def test_an_address_names_path_and_host() -> None:
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])
 @pytest.mark.parametrize(
-    "target", [b"http://[", b"http://a..b/", b"http:///", b"?vote=a", b"vote", b"*", b"a:443", b"ftp://poll.example/"]
+    "target",
+    [
+        b"http://[",
+        b"http://a..b/",
+        b"http:///",
+        b"?vote=a",
+        b"vote",
+        b"*",
+        b"a:443",
+        b"ftp://poll.example/",
+        b"//",
+        b"//api/votes",
+        b"/%2fx",
+        b"http://poll.example//",
+    ],
 )
 async def test_a_target_that_is_none_is_refused(target: bytes, kind: str) -> None:
     assert await through_gate(target, HOST, kind=kind) == 400
