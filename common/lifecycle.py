@@ -16,10 +16,16 @@ from typing import Any
 
 import structlog
 import uvloop
-from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallable, Scope
-from quart import Quart, Request
+from hypercorn.typing import (
+    ASGIFramework,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+    Scope,
+)
+from quart import Quart
 from quart.asgi import ASGIHTTPConnection
-from werkzeug.exceptions import ClientDisconnected
 
 from common.crowd import Crowd, allow_many_files
 from common.lag import watch_lag
@@ -125,18 +131,32 @@ class _Finishing(ASGIHTTPConnection):
     """Quart's way to answer, but what is begun is finished: Quart cancels it as soon as the client has gone.
 
     That would leave what others use as well in the middle of something: a connection to PostgreSQL with "another
-    operation in progress", one to Redis with an answer that nobody has taken.
+    operation in progress", one to Redis with an answer that nobody has taken. So Quart hears that the client has gone
+    when the answer is given. A body that broke off ends there: nothing behind Quart reads one.
     """
 
-    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
-        while (message := await receive())["type"] == "http.request":
-            request.body.append(message["body"])
-            if not message["more_body"]:
-                request.body.set_complete()
-        if not request.body._complete.is_set():  # what waits for the rest need not
-            request.body._must_raise = ClientDisconnected()
-            request.body.set_complete()
-        await asyncio.Event().wait()  # the answer ends it
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        answered = asyncio.Event()
+        has_more = True
+
+        async def receive_to_the_end() -> ASGIReceiveEvent:
+            nonlocal has_more
+            message = await receive()
+            if message["type"] == "http.request":
+                has_more = message["more_body"]
+            elif has_more:
+                has_more = False
+                return {"type": "http.request", "body": b"", "more_body": False}
+            else:
+                await answered.wait()
+            return message
+
+        async def send_and_note(message: ASGISendEvent) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                answered.set()
+
+        await super().__call__(receive_to_the_end, send_and_note)
 
 
 class _Answers:
