@@ -90,20 +90,21 @@ class Gate:
         told = scope if scope["raw_path"].startswith(b"/") else _with_path(scope)
         if told is None or told["path"].startswith("//"):  # that would be "/" for Quart, and for nobody else
             await _refuse(UNREADABLE_TARGET, scope, send)
-        elif not _has_one_readable_host(told["headers"]):
+        elif not _has_one_readable_host(told):
             await _refuse(UNREADABLE_HOST, scope, send)
         else:
             await self._app(told, receive, send)
 
 
-def _has_one_readable_host(headers: HeaderList) -> bool:
+def _has_one_readable_host(scope: Any) -> bool:
+    """Whether it names one host that can be read; HTTP/1.0, which many a health check speaks, needs to name none."""
     host = None
-    for name, value in headers:
+    for name, value in scope["headers"]:
         if name == b"host":
             if host is not None:
                 return False
             host = value
-    return host is not None and is_readable_host(host)
+    return is_readable_host(host) if host is not None else scope.get("http_version") == "1.0"
 
 
 def _with_path(scope: Any) -> Any:

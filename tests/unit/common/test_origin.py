@@ -140,7 +140,9 @@ def test_the_host_is_as_it_was_sent() -> None:
     assert host_of([]) == ""
 
 
-async def through_gate(target: bytes, *headers: tuple[bytes, bytes], method: str = "GET", kind: str = "http") -> Any:
+async def through_gate(
+    target: bytes, *headers: tuple[bytes, bytes], method: str = "GET", kind: str = "http", version: str = "1.1"
+) -> Any:
     """The scope that the application sees, or the status of the refusal."""
     seen: list[Any] = []
     sent: list[Any] = []
@@ -154,7 +156,7 @@ async def through_gate(target: bytes, *headers: tuple[bytes, bytes], method: str
     path, _, query = target.partition(b"?")
     given = {"type": kind, "method": method, "raw_path": path, "path": unquote(path), "query_string": query}
     unused: Any = None
-    await Gate(app)({**given, "headers": list(headers)}, unused, send)  # type: ignore[arg-type]
+    await Gate(app)({**given, "http_version": version, "headers": list(headers)}, unused, send)  # type: ignore[arg-type]
     assert len(seen) + len(sent) // 2 == 1
     return seen[0] if seen else sent[0]["status"]
 
@@ -200,6 +202,12 @@ async def test_an_unreadable_host_is_refused(host: bytes) -> None:
 async def test_no_host_and_two_hosts_are_refused() -> None:
     assert await through_gate(b"/") == 400
     assert await through_gate(b"/", HOST, HOST) == 400
+
+
+async def test_http_1_0_needs_to_name_no_host() -> None:
+    """Health checks of proxies speak it."""
+    assert (await through_gate(b"/readyz", version="1.0"))["path"] == "/readyz"
+    assert await through_gate(b"/", HOST, HOST, version="1.0") == 400
 
 
 async def test_what_the_server_can_do_may_be_asked() -> None:
