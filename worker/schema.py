@@ -42,7 +42,7 @@ class SchemaRefused(Exception):
 async def apply_schema(connection: Connection) -> None:
     """Make or renew the tables, unless they are somebody else's; raises NoTables and SchemaRefused."""
     if await connection.fetchval(KEPT_BY_OTHERS):
-        if missing := [row["name"] for row in await connection.fetch(MISSING)]:
+        if missing := sorted(row["name"] for row in await connection.fetch(MISSING)):
             raise NoTables(f"the tables lack {', '.join(missing)}: renew them {BY_THE_OWNER}")
         return
     schema = SCHEMA.read_text(encoding="utf-8")
