@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from common.settings import Settings
-from proof.audit import Baseline, audit, judge_answers, judge_history
+from proof.audit import Baseline, audit, judge_answers, judge_history, judge_numbers
 from proof.browser import Browser
 from proof.errors import ProofError
 from proof.ledger import Cast, Ledger, Outcome, open_ledger, read_ledger
@@ -115,7 +115,12 @@ async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
     names = ("confirmed", "lost", "doubled", "reverted", "undecided")
     say(f"voters    {', '.join(f'{getattr(report, name):,} {name}' for name in names)}")
     limit = Settings.model_fields["limit_per_voter"].default
-    return [*report.problems, *judge_history(casts, history), *judge_answers(casts, limit_per_voter=limit)]
+    return [
+        *report.problems,
+        *judge_history(casts, history),
+        *judge_numbers(casts),
+        *judge_answers(casts, limit_per_voter=limit),
+    ]
 
 
 async def _check_ballots(services: Mapping[str, str]) -> None:
