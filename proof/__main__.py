@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 
 from common.settings import Settings
-from proof.audit import Baseline, audit, judge_answers, judge_history
+from proof.audit import Baseline, audit, judge_answers, judge_history, judge_numbers
 from proof.browser import Browser
 from proof.errors import ProofError
-from proof.ledger import Cast, Ledger, Outcome, open_ledger, read_ledger
+from proof.ledger import Ledger, Outcome, open_ledger, read_ledger
 from proof.look import Patience, keep_history, look_after, read_history
 from proof.plan import plan
 from proof.register import read_register
@@ -106,16 +106,31 @@ async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
             striker.stop()
             stop.set()
             await asyncio.gather(*voters)
+        _sum_up(ledger, striker)
+    return await _judge(stage, folder, path)
+
+
+async def _judge(stage: Stage, folder: Path, path: Path) -> list[str]:
+    """Everything that is wrong, in words."""
     found = await look_after(stage.facts(), NOTHING, folder, PATIENCE)
     history = await read_history(stage.facts().database_url, folder / "history.csv")
-    casts, register = read_ledger(path), read_register(folder)
-    _sum_up(casts, ledger, striker)
+    casts = read_ledger(path)
     # parts may have clocks of their own
-    report = audit(register, NOTHING, found, clocks_seconds=float("inf"))
+    report = audit(read_register(folder), NOTHING, found, clocks_seconds=float("inf"))
+    accepted = sorted(cast.answered_at for cast in casts if cast.outcome is Outcome.ACCEPTED)
+    gap = max((later - earlier for earlier, later in pairwise(accepted)), default=0.0)
     names = ("confirmed", "lost", "doubled", "reverted", "undecided")
-    say(f"voters    {', '.join(f'{getattr(report, name):,} {name}' for name in names)}")
+    say(
+        f"longest   {gap:.1f} s without an accepted vote",
+        f"voters    {', '.join(f'{getattr(report, name):,} {name}' for name in names)}",
+    )
     limit = Settings.model_fields["limit_per_voter"].default
-    return [*report.problems, *judge_history(casts, history), *judge_answers(casts, limit_per_voter=limit)]
+    return [
+        *report.problems,
+        *judge_history(casts, history),
+        *judge_numbers(casts),
+        *judge_answers(casts, limit_per_voter=limit),
+    ]
 
 
 async def _check_ballots(services: Mapping[str, str]) -> None:
@@ -126,11 +141,9 @@ async def _check_ballots(services: Mapping[str, str]) -> None:
                 raise ProofError(f"the ballot page of {name} has no number")
 
 
-def _sum_up(casts: Sequence[Cast], ledger: Ledger, striker: Striker) -> None:
-    accepted = sorted(cast.answered_at for cast in casts if cast.outcome is Outcome.ACCEPTED)
-    gap = max((later - earlier for earlier, later in pairwise(accepted)), default=0.0)
+def _sum_up(ledger: Ledger, striker: Striker) -> None:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(ledger.outcomes.items()))
-    say("", f"votes     {ledger.sent:,} sent: {outcomes}; the longest time without an accepted one: {gap:.1f} s")
+    say("", f"votes     {ledger.sent:,} sent: {outcomes}")
     for name, victims in (("kills", striker.killed), ("pauses", striker.paused)):
         each = ", ".join(f"{victim} {count}" for victim, count in sorted(victims.items()))
         say(f"{name:<9} {victims.total()}: {each}")

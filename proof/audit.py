@@ -130,6 +130,22 @@ def judge_history(casts: Iterable[Cast], history: Iterable[Row]) -> list[str]:
     return _shortened(wrong)
 
 
+def judge_numbers(casts: Iterable[Cast]) -> list[str]:
+    """Ballots that came later and had no higher number: the order of a browser's votes would be left to chance.
+
+    Only for voters each of whose ballots has to have a higher number than the one before.
+    """
+    highest: dict[str, int] = {}
+    wrong = []
+    for cast in casts:
+        if cast.voter is None or cast.number is None:
+            continue
+        if cast.number <= highest.get(cast.voter, 0):
+            wrong.append(f"unordered: voter {cast.voter} had number {highest[cast.voter]}, and then {cast.number}")
+        highest[cast.voter] = max(cast.number, highest.get(cast.voter, 0))
+    return _shortened(wrong)
+
+
 def judge_answers(casts: Sequence[Cast], *, limit_per_voter: int) -> list[str]:
     """Answers that a good vote never gets; a voter may be told to slow down only if it sent more than it may."""
     sent = Counter(cast.voter for cast in casts)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proof.audit import Row, judge_answers, judge_history
+from proof.audit import Row, judge_answers, judge_history, judge_numbers
 from proof.ledger import Cast, Outcome
 from proof.register import last_possible, stays_over
 
@@ -139,6 +139,12 @@ def test_a_row_that_shows_a_refused_vote_is_found() -> None:
     (wrong,) = judge_history(votes, rows(votes))
     assert "b (cast at an unknown time), a vote that was refused or never cast" in wrong
     assert judge_history(votes, [Row("somebody else", "z", None)]) == []
+
+
+def test_a_ballot_without_a_higher_number_than_the_one_before_is_found() -> None:
+    votes = [cast("a", 1, 2, number=1), cast("b", 3, 4), cast("c", 5, 6, number=3)]
+    assert judge_numbers(votes) == []
+    assert judge_numbers([*votes, cast("d", 7, 8, number=3)]) == ["unordered: voter ann had number 3, and then 3"]
 
 
 @pytest.mark.parametrize("answer", ["500", "404", "429", "403"])
