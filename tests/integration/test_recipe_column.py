@@ -1,195 +1,87 @@
-"""The recipes of the README under "Change something", done as they stand there, in a copy of the project.
+"""A recipe of the README, done as it is typed, in a copy of the project that runs."""
 
-A recipe's commands, files, names and code are read from its text: what is changed there is tried as it then is.
-"""
-
-import ast
 import re
-import shlex
-import shutil
-import subprocess
-import sys
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
-import pytest
 
-from tests.integration.copies import Up, copy_of_the_project
-from tests.repository.tree import PROJECT
-from tests.waiting import eventually
+from tests.integration.copies import Up
+from tests.services import PROJECT
+from tests.waiting import eventually, eventually_async
 
-pytestmark = [
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not shutil.which("make"), reason="there is no make here"),
+# what is typed, and where: a pattern of the place, and the text there afterwards
+A_COLUMN = {
+    "db/schema.sql": [(r"\Z", "ALTER TABLE votes ADD COLUMN IF NOT EXISTS instance TEXT;\n")],
+    "common/message.py": [
+        (r"(class Vote\b(?:.|\n)*?\n)\n\n", r"\1    instance: str | None = None\n\n\n"),
+        (r"(class _Fields\b(?:.|\n)*?\n)\n\n", r"\1    instance: str | None = None\n\n\n"),
+        (r"(    return json\.dumps)", r'    message["instance"] = vote.instance\n\1'),
+        (r"(        fields\.number,\n)", r"\1        fields.instance,\n"),
+    ],
+    "vote/casting.py": [
+        (r"from common\.web import ", "from common.web import INSTANCE, "),
+        (r"(encode\(Vote\([^()]*)", r"\1, instance=INSTANCE"),
+    ],
+    "worker/batch.py": [
+        (r"(    numbers: .*\n)", r"\1    instances: list[str | None]\n"),
+        (r"(        \*_numbers\(votes\),\n)", r"\1        [vote.instance for vote in votes],\n"),
+    ],
+    "worker/record.py": [
+        (r"(\(voter_id, vote, cast_at, series, number)", r"\1, instance"),
+        (r"(interval '1 microsecond', series, number)", r"\1, instance"),
+        (r"(microseconds, series, number)", r"\1, instance"),
+        (r"(\$5::int\[\])", r"\1, $6::text[]"),
+        (r"(SET )", r"\1instance = excluded.instance, "),
+    ],
+}
+TYPED = [
+    "ALTER TABLE votes ADD COLUMN IF NOT EXISTS instance TEXT;",
+    "instance: str | None = None",
+    'message["instance"] = vote.instance',
+    "fields.instance",
+    "instance=INSTANCE",
+    "instances: list[str | None]",
+    "[vote.instance for vote in votes]",
+    "$6::text[]",
+    "instance = excluded.instance,",
 ]
-# What `make` in the copy need not install again.
-STAMPS = [f"{sys.prefix}/{name}" for name in (".local-installed", ".dev-installed", "bin/python")]
 
 
-class Typed(Up):
-    """A copy in which a command was typed that starts everything."""
-
-    def __init__(self, project: Path, command: str) -> None:
-        self._typed = command
-        # of the variables that make hands on to what it starts, those of an outer make are not ours
-        super().__init__(project, MAKEFLAGS="", MAKELEVEL="")
-
-    def _start(self, *arguments: str) -> "subprocess.Popen[str]":
-        is_up = arguments[:3] == ("-m", "local", "up")
-        return self.type(self._typed) if is_up else super()._start(*arguments)
-
-    def type(self, command: str) -> "subprocess.Popen[str]":
-        """Start a command as a person types it, but with our Python and its packages."""
-        program, *words = shlex.split(command)
-        assert program == "make"
-        olds = [f"--old-file={stamp}" for stamp in STAMPS]
-        return self._start_program("make", "--silent", *olds, f"VENV={sys.prefix}", *words)
-
-    def output_of(self, command: str) -> str:
-        """Run a command to its end, which must be a good one."""
-        with self.type(command) as process:
-            output, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, output
-        return output
-
-    def get(self, address: str) -> str:
-        """What is at an address of the README, whose ports are the usual ones."""
-        url = address.replace(":5000", f":{self.ports['VOTE_PORT']}").replace(":5001", f":{self.ports['RESULT_PORT']}")
-        return httpx.get(url, timeout=10).raise_for_status().text
+def do(edits: dict[str, list[tuple[str, str]]], project: Path) -> None:
+    for name, changes in edits.items():
+        path = project / name
+        text = path.read_text(encoding="utf-8")
+        for pattern, new in changes:
+            text, found = re.subn(pattern, new, text)
+            assert found == 1, f"{name} has no place, or several, for {new!r}"
+        path.write_text(text, encoding="utf-8")
 
 
-@contextmanager
-def typed(project: Path, command: str) -> Iterator[Typed]:
-    """Type a command that runs everything, and stop it at the end."""
-    up = Typed(project, command)
-    try:
-        up.until_ready()
-        yield up
-    finally:
-        up.close()
+def test_the_readme_says_what_is_typed_here() -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+    assert [words for words in TYPED if f"`{words}`" not in readme] == []
+    assert [name for name in A_COLUMN if f"- [{name}]({name})" not in readme] == []
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = copy_of_the_project(tmp_path / "project")
-    shutil.copytree(PROJECT / "docs", folder / "docs")
-    for file in ("Makefile", ".env.example", "pyproject.toml", "README.md"):
-        shutil.copy(PROJECT / file, folder)
-    return folder
+async def test_a_column_is_added_as_the_readme_says_while_all_runs(up: Up) -> None:
+    """What has been forgotten so far is told as a fault, not as servers that are away."""
+    assert up.vote("a") == 202
+    do({name: A_COLUMN[name] for name in ("common/message.py", "vote/casting.py", "worker/record.py")}, up.project)
+    up.until_line(r"failing .*column .*instance.* does not exist")
+    do({name: A_COLUMN[name] for name in ("db/schema.sql", "worker/batch.py")}, up.project)
 
+    def vote_is_accepted() -> bool:
+        return up.vote("b") == 202
 
-def recipe(name: str) -> str:
-    """The text of a recipe."""
-    section = (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Change something\n")[1].split("\n## ")[0]
-    (text,) = [part for part in section.split("\n- ") if part.startswith(f"**{name}**")]
-    return text
+    async def instance() -> object:
+        connection = await asyncpg.connect(up.facts().database_url)
+        try:
+            return await connection.fetchval("SELECT instance FROM votes WHERE instance IS NOT NULL LIMIT 1")
+        finally:
+            await connection.close()
 
-
-def commands(text: str) -> list[str]:
-    return [" ".join(command.split()) for command in re.findall(r"`(make [^`]+)`", text)]
-
-
-def code(text: str) -> list[str]:
-    return [textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)\n *```", text, re.DOTALL)]
-
-
-def first_file(text: str) -> str:
-    (_, file) = re.findall(r"\[([^]]+)\]\(([^)]+)\)", text)[0]
-    return str(file)
-
-
-def test_another_option_is_on_both_pages(project: Path) -> None:
-    (command,) = commands(recipe("Another option"))
-    label = command.rpartition("=")[2]
-    with typed(project, command) as up:
-        for port in (5000, 5001):
-            assert label in up.get(f"http://localhost:{port}/")
-
-
-def test_the_question_is_asked_and_kept_in_env(project: Path) -> None:
-    command, *_ = commands(recipe("The question"))
-    values = dict(word.split("=", 1) for word in shlex.split(command)[2:])
-    with typed(project, command) as up:
-        for text in (up.get("http://localhost:5000/"), up.get("http://localhost:5001/")):
-            assert all(value in text for value in values.values())
-
-    example = (project / ".env.example").read_text(encoding="utf-8")
-    edited = re.sub(r"^#QUESTION=$", f"QUESTION={values['QUESTION']}", example, flags=re.MULTILINE)
-    assert edited != example
-    (project / ".env").write_text(edited, encoding="utf-8")
-    with typed(project, "make up") as up:
-        assert values["QUESTION"] in up.get("http://localhost:5000/")
-
-
-def test_with_a_batch_of_one_there_is_a_line_for_each_and_the_queue_grows(project: Path) -> None:
-    up_command, seed, llen, *_ = commands(recipe("The batch size"))
-    with typed(project, up_command) as up:
-        with up.type(f"{seed} VOTES=300") as seeding:
-            eventually(lambda: int(up.output_of(llen)) > 0, within=60, saying="votes wait")
-            output, _ = seeding.communicate(timeout=60)
-        assert "300 votes accepted, 0 refused" in output
-        eventually(lambda: sum("batch_recorded" in line for line in up.lines) == 300, within=60)
-
-
-def test_a_metric_is_told_and_passes_the_checks(project: Path) -> None:
-    text = recipe("A metric")
-    definition, increment = code(text)
-    (function,) = re.findall(r"in `(\w+)`, before the last `return`", text)
-    name = re.findall(r'"(\w+)"', definition)[0]
-    (address,) = re.findall(r"http://localhost:\d+/metrics", text)
-    with typed(project, "make up") as up:
-        before = up.facts().pids["vote"]
-        file = project / first_file(text)
-        file.write_text(_with_metric(file.read_text(encoding="utf-8"), definition, increment, function))
-        eventually(lambda: up.facts().pids["vote"] != before, within=60, saying="vote runs with the edit")
-
-        def told() -> str:
-            return next(line for line in up.get(address).splitlines() if line.startswith(f"{name}_total"))
-
-        eventually(lambda: told() == f"{name}_total 0.0", within=60, despite=(httpx.TransportError, StopIteration))
-        with httpx.Client(base_url=up.facts().vote_url, timeout=10) as voter:
-            for option in ("a", "b"):
-                assert voter.post("/", data={"vote": option}).status_code == httpx.codes.SEE_OTHER
-        assert told() == f"{name}_total 1.0"
-
-        (metrics_doc,) = commands(text)
-        up.output_of(metrics_doc)
-        assert f"`{name}_total`" in (project / "docs" / "metrics.md").read_text(encoding="utf-8")
-        for tool in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "--package", "vote"]):
-            exit_code, output = up.run_python("-m", *tool)
-            assert exit_code == 0, output
-
-
-def test_a_colour_needs_no_restart(project: Path) -> None:
-    text = recipe("A colour")
-    (variable,) = re.findall(r"`(--[a-z-]+)`", text)
-    with typed(project, "make up") as up:
-        before = up.facts().pids
-        style = project / first_file(text)
-        edited, times = re.subn(rf"{variable}: #\w+;", f"{variable}: #123456;", style.read_text(encoding="utf-8"))
-        assert times == 2  # once for light and once for dark
-        style.write_text(edited, encoding="utf-8")
-
-        page = up.get("http://localhost:5001/")
-        (address,) = re.findall(rf'href="([^"]*{style.name}[^"]*)"', page)
-        assert up.get(f"http://localhost:5001{address}").count(f"{variable}: #123456;") == 2
-        assert up.facts().pids == before
-
-
-def _with_metric(text: str, definition: str, increment: str, function: str) -> str:
-    """The definition below the imports, and the increment before the last return of the function."""
-    lines, tree = text.splitlines(), ast.parse(text)
-    (found,) = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
-    ]
-    last = max((node for node in ast.walk(found) if isinstance(node, ast.Return)), key=lambda node: node.lineno)
-    lines[last.lineno - 1 : last.lineno - 1] = textwrap.indent(increment, " " * last.col_offset).splitlines()
-    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    below = imports[-1].end_lineno or imports[-1].lineno
-    lines[below:below] = ["", *definition.splitlines()]
-    return "\n".join(lines) + "\n"
+    eventually(vote_is_accepted, within=60, despite=(httpx.HTTPError,))
+    despite = (asyncpg.PostgresError, OSError)
+    assert await eventually_async(instance, within=60, saying="a vote has an instance", despite=despite)
