@@ -7,11 +7,12 @@ many are turned away between.
 
 import resource
 from collections import Counter as Counts
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 import structlog
 from prometheus_client import Counter, Gauge
 
+from common.addresses import ip_of, network_of
 from common.settings import ConnectionLimits
 
 # A connection needs a file; many systems start a program with 1,024, of which it may take more. Enough for anybody:
@@ -87,18 +88,13 @@ class Crowd:
             log.info("connections_have_room", limit=what, open=self._open)
 
     def _place_of(self, address: str) -> tuple[str, bool]:
-        """Whom a connection is counted for, "" for nobody; and whether this machine itself connects.
-
-        An IPv6 network of 64 bits is one household, which has 2^64 addresses to choose from.
-        """
-        try:
-            ip = ip_address(address.partition("%")[0])
-        except ValueError:
+        """Whom a connection is counted for, "" for nobody; and whether this machine itself connects."""
+        ip = ip_of(address)
+        if ip is None:
             return "", False
-        ip = getattr(ip, "ipv4_mapped", None) or ip
         if ip.is_loopback or any(ip in network for network in self._trusted):
             return "", ip.is_loopback
-        return f"{IPv6Address(int(ip) >> 64 << 64)}/64" if isinstance(ip, IPv6Address) else str(ip), False
+        return network_of(ip, 64) if isinstance(ip, IPv6Address) else str(ip), False
 
 
 def most_by_files() -> int:

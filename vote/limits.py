@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from prometheus_client import Counter
 
+from common.addresses import ip_of, network_of
 from common.web import Refused
 
 WINDOW_SECONDS = 60
@@ -107,21 +108,16 @@ def source_of(address: str | None) -> Source | None:
     """Whom an address is counted for; None for this machine itself.
 
     This machine is its owner, who puts load on it, or a proxy that nobody named: to limit either would be to shut out
-    everybody at once. An IPv6 network of 64 bits is one household, which has 2^64 addresses to choose from; but who is
-    given 48 bits has 65,536 such networks.
+    everybody at once. Who is given an IPv6 network of 48 bits has 65,536 households' networks of 64.
     """
-    try:
-        ip = ip_address((address or "").partition("%")[0])
-    except ValueError:  # a UNIX socket has none
-        return None
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if ip.is_loopback:
+    ip = ip_of(address or "")
+    if ip is None or ip.is_loopback:
         return None
     if isinstance(ip, IPv4Address):
         return Source(str(ip))
     if translated := _translated(ip):
         return Source(translated)
-    return Source(_network(ip, 64), _network(ip, 48))
+    return Source(network_of(ip, 64), network_of(ip, 48))
 
 
 def _translated(ip: IPv6Address) -> str | None:
@@ -133,7 +129,3 @@ def _translated(ip: IPv6Address) -> str | None:
     if ip in LOCAL_NAT64:  # where the IPv4 address is in it, only its operator knows
         return str(ip)
     return None
-
-
-def _network(ip: IPv6Address, bits: int) -> str:
-    return f"{IPv6Address(int(ip) >> 128 - bits << 128 - bits)}/{bits}"
