@@ -8,6 +8,7 @@ from asyncpg import Connection
 
 from common.message import Vote
 from worker.batch import Columns, columns_of
+from worker.problems import said
 
 # Recording a vote that is there already changes nothing: that makes it safe to replay the head of the queue.
 # The microseconds become a time exactly from 1685 to 2255, and to some microseconds beyond: PostgreSQL multiplies by a
@@ -93,6 +94,5 @@ async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tu
         except asyncpg.PostgresError as error:
             if not is_fault_of_the_vote(error):
                 raise
-            # PostgreSQL's detail would quote the row, and the log would have the voter's id
-            refused.append((vote, str(error.args[0])))
+            refused.append((vote, said(error)))
     return written, refused

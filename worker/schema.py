@@ -13,6 +13,7 @@ import asyncpg
 from asyncpg import Connection
 
 from common.settings import Settings, SettingsError
+from worker.problems import said
 
 FOLDER = Path(__file__).parent.parent / "db"
 SCHEMA = FOLDER / "schema.sql"
@@ -49,9 +50,9 @@ async def apply_schema(connection: Connection) -> None:
     try:
         await connection.execute(schema)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise NoTables(f"{error.args[0]}: make the tables {BY_THE_OWNER}") from error
+        raise NoTables(f"{said(error)}: make the tables {BY_THE_OWNER}") from error
     except asyncpg.SyntaxOrAccessError as error:
-        raise SchemaRefused(f"db/schema.sql{_line(schema, error)}: {error.args[0]}") from error
+        raise SchemaRefused(f"db/schema.sql{_line(schema, error)}: {said(error)}") from error
 
 
 def _line(schema: str, error: asyncpg.PostgresError) -> str:
