@@ -15,8 +15,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from common.reachable import Reachable
-from common.redis_client import CONNECT_SECONDS, ask, connect
-from common.unavailable import NotPushed, QueueFull, QueueUnavailable
+from common.redis_client import CONNECT_SECONDS, NotPushed, QueueFull, QueueUnavailable, ask, connect
 
 # A voter waits for this answer, and is told "not recorded" within two seconds.
 PUSH_TIMEOUT_SECONDS = 1.5

@@ -1,4 +1,7 @@
-"""How we talk to Redis: short time limits, no retries behind our back, and connections whose number has a limit."""
+"""How we talk to Redis: short time limits, no retries behind our back, and connections whose number has a limit.
+
+And what it did not do: after a push it matters whether the votes may be in the queue all the same.
+"""
 
 from typing import Any, cast
 
@@ -13,6 +16,22 @@ from redis.maint_notifications import MaintNotificationsConfig
 MOST_CONNECTIONS = 8
 # Where a voter waits; then it is tried again, as a Redis that starts just now may never see what was sent before.
 CONNECT_SECONDS = 0.5
+
+
+class QueueUnavailable(Exception):
+    """Redis did not do what was asked. After a push: the votes are in doubt, casting them again is safe."""
+
+
+class NotPushed(QueueUnavailable):
+    """The votes of a push are not in the queue, for certain, and will not get there."""
+
+
+class QueueFull(NotPushed):
+    """Redis has no memory left (`maxmemory`)."""
+
+
+class QueueBroken(QueueUnavailable):
+    """Redis has something else under the queue's keys: trying again does not help, somebody must mend it."""
 
 
 def client(url: str, timeout_seconds: float, *, connect_seconds: float | None = None) -> Redis:

@@ -14,9 +14,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from common.redis_client import CONNECT_SECONDS, client
+from common.redis_client import CONNECT_SECONDS, NotPushed, QueueUnavailable, client
 from common.tasks import end
-from common.unavailable import NotPushed, QueueUnavailable
 
 ROLL = "votes:roll"
 TIMEOUT_SECONDS = 1.5  # a voter waits for the answer

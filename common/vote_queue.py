@@ -29,12 +29,12 @@ from common.pushing import PUSH_TIMEOUT_SECONDS as PUSH_TIMEOUT_SECONDS
 from common.pushing import Pushing
 from common.queue_scripts import DROP, OVERVIEW, PEEK, REJECT, SETTLE
 from common.reachable import Reachable
+from common.redis_client import NotPushed as NotPushed
+from common.redis_client import QueueBroken as QueueBroken
+from common.redis_client import QueueFull as QueueFull
+from common.redis_client import QueueUnavailable as QueueUnavailable
 from common.redis_client import client
 from common.tasks import end
-from common.unavailable import NotPushed as NotPushed
-from common.unavailable import QueueBroken as QueueBroken
-from common.unavailable import QueueFull as QueueFull
-from common.unavailable import QueueUnavailable as QueueUnavailable
 
 VOTES = "votes"
 COUNTED = "{votes}:counted"  # the braces put it in the same Redis Cluster slot as `votes`

@@ -9,9 +9,8 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from common.redis_client import MOST_CONNECTIONS
+from common.redis_client import MOST_CONNECTIONS, NotPushed
 from common.roll import TIMEOUT_SECONDS, Roll
-from common.unavailable import NotPushed
 from common.vote_queue import VoteQueue
 from local import servers
 from local.codes import give_out
