@@ -192,10 +192,6 @@ def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig
     if tls is not None:
         config.certfile, config.keyfile = tls
         config.alpn_protocols = ["http/1.1"]
-        try:
-            config.create_ssl_context()
-        except OSError as error:  # SSLError is one
-            raise CannotStart(f"TLS_CERTIFICATE and TLS_KEY can't be used: {error}") from None
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.websocket_ping_interval = None  # we ping ourselves
