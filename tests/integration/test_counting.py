@@ -10,6 +10,7 @@ from asyncpg import Connection
 from common.message import Vote, encode
 from common.vote_queue import Peek, VoteQueue
 from tests.fakes import FakeVoteQueue, message
+from tests.integration.counting import votes_in
 from tests.waiting import eventually_async
 from worker.count import count_batch
 from worker.head import Head
@@ -33,10 +34,6 @@ class CrashingQueue(FakeVoteQueue):
         return await super().settle(peek)
 
 
-async def votes(connection: Connection) -> dict[str, str]:
-    return {row["voter_id"]: row["vote"] for row in await connection.fetch("SELECT voter_id, vote FROM votes")}
-
-
 async def tallies(connection: Connection) -> dict[str, int]:
     return {row["vote"]: row["votes"] for row in await connection.fetch("SELECT vote, votes FROM tallies")}
 
@@ -45,7 +42,7 @@ async def test_votes_are_recorded_and_leave_the_queue(connection: Connection, qu
     await queue.push([message("v", "a"), message("w", "b")])
 
     assert await count_batch(connection, queue, Head(queue, 100)) == 2
-    assert await votes(connection) == {"v": "a", "w": "b"}
+    assert await votes_in(connection) == {"v": "a", "w": "b"}
     assert await queue.waiting() == 0
 
 
@@ -55,7 +52,7 @@ async def test_voting_again_changes_the_vote_and_adds_none(connection: Connectio
     await queue.push([message("v", "b"), message("v", "c")])
     await count_batch(connection, queue, Head(queue, 100))
 
-    assert await votes(connection) == {"v": "c"}
+    assert await votes_in(connection) == {"v": "c"}
     assert await tallies(connection) == {"c": 1}
 
 
@@ -67,7 +64,7 @@ async def test_the_last_vote_in_the_queue_wins_whatever_the_clocks_say(
     await count_batch(connection, queue, Head(queue, 1))
     await count_batch(connection, queue, Head(queue, 1))
 
-    assert await votes(connection) == {"v": "b"}
+    assert await votes_in(connection) == {"v": "b"}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 10])
@@ -82,7 +79,7 @@ async def test_a_worker_that_dies_before_it_settles_counts_nothing_twice(connect
         except Crash:
             head = Head(queue, limit)  # the next worker's, who finds the queue as it was
 
-    assert await votes(connection) == {"v": "c", "w": "a", "x": "a"}
+    assert await votes_in(connection) == {"v": "c", "w": "a", "x": "a"}
     assert await tallies(connection) == {"c": 1, "a": 2}
 
 
@@ -91,7 +88,7 @@ async def test_the_ancestors_messages_are_counted(connection: Connection, queue:
 
     await count_batch(connection, queue, Head(queue, 100))
 
-    assert await votes(connection) == {"1f2e3d4c5b6a798": "a"}
+    assert await votes_in(connection) == {"1f2e3d4c5b6a798": "a"}
 
 
 async def test_when_a_vote_was_cast_is_kept_to_the_microsecond(connection: Connection, queue: VoteQueue) -> None:
@@ -118,7 +115,7 @@ async def test_a_lost_connection_records_nothing_and_settles_nothing(
         await count_batch(connection, queue, Head(queue, 100))
 
     other = await asyncpg.connect(database)
-    assert await votes(other) == {}
+    assert await votes_in(other) == {}
     assert await queue.waiting() == 1
     await other.close()
 
@@ -138,6 +135,6 @@ async def test_of_a_reset_nothing_from_before_is_recorded_after_it(
         await queue.drop_all()
     await batch
 
-    assert await votes(connection) == {}
+    assert await votes_in(connection) == {}
     assert await queue.waiting() == 0
     await other.close()

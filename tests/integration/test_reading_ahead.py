@@ -5,6 +5,7 @@ from asyncpg import Connection
 
 from common.vote_queue import Peek, QueueUnavailable, VoteQueue
 from tests.fakes import FakeVoteQueue, message
+from tests.integration.counting import votes_in
 from worker.count import count_batch
 from worker.head import Head
 
@@ -29,10 +30,6 @@ class NotedQueue(FakeVoteQueue):
         return await super().settle(peek)
 
 
-async def votes(connection: Connection) -> dict[str, str]:
-    return {row["voter_id"]: row["vote"] for row in await connection.fetch("SELECT voter_id, vote FROM votes")}
-
-
 async def test_every_vote_is_read_once_before_the_batch_before_it_is_settled(connection: Connection) -> None:
     queue = NotedQueue()
     await queue.push([message(str(voter), "a") for voter in range(5)])
@@ -44,7 +41,7 @@ async def test_every_vote_is_read_once_before_the_batch_before_it_is_settled(con
         *("1 read, 2 before them", "2 settled"),
         "1 settled",
     ]
-    assert len(await votes(connection)) == 5
+    assert len(await votes_in(connection)) == 5
 
 
 async def test_nothing_is_read_ahead_where_little_waits(connection: Connection) -> None:
@@ -68,7 +65,7 @@ async def test_what_was_read_ahead_before_a_reset_is_not_recorded_after_it(
     await queue.push([message("after", "b"), message("later", "b")])
     await count_batch(connection, queue, head)
 
-    assert await votes(connection) == {"after": "b"}
+    assert await votes_in(connection) == {"after": "b"}
     assert await queue.waiting() == 1
 
 
@@ -79,11 +76,11 @@ async def test_a_batch_is_counted_though_the_next_can_not_be_read(connection: Co
 
     queue.refusing = True
     assert await count_batch(connection, queue, head) == 1
-    assert await votes(connection) == {"v": "a"}
+    assert await votes_in(connection) == {"v": "a"}
 
     queue.refusing = False
     assert await count_batch(connection, queue, head) == 1
-    assert await votes(connection) == {"v": "a", "w": "b"}
+    assert await votes_in(connection) == {"v": "a", "w": "b"}
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -94,4 +91,4 @@ async def test_a_voters_last_vote_wins_across_batches(connection: Connection, qu
     while await count_batch(connection, queue, head):
         pass
 
-    assert await votes(connection) == {"v": "b"}
+    assert await votes_in(connection) == {"v": "b"}

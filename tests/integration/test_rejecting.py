@@ -1,14 +1,13 @@
 """Nothing blocks the queue: what can't be counted is put aside with its reason."""
 
 import json
-from typing import Any
 
 from asyncpg import Connection
-from redis.asyncio import Redis
 
 from common.vote_queue import VoteQueue
 from local import servers
 from tests.fakes import message
+from tests.integration.counting import rejected_in, votes_in
 from worker.count import count_batch
 from worker.head import Head
 
@@ -42,10 +41,10 @@ async def test_what_can_not_be_read_is_put_aside_and_blocks_nothing(
     await queue.push([message("first", "a"), *NONSENSE, message("last", "b")])
 
     assert await count_batch(connection, queue, Head(queue, 100)) == len(NONSENSE) + 2
-    assert await votes(connection) == {"first": "a", "last": "b"}
+    assert await votes_in(connection) == {"first": "a", "last": "b"}
     assert await queue.waiting() == 0
-    assert all(note["reason"] for note in await rejected(redis))
-    assert len(await rejected(redis)) == len(NONSENSE)
+    assert all(note["reason"] for note in await rejected_in(redis))
+    assert len(await rejected_in(redis)) == len(NONSENSE)
 
 
 async def test_a_vote_that_the_database_refuses_is_put_aside_alone(
@@ -56,8 +55,8 @@ async def test_a_vote_that_the_database_refuses_is_put_aside_alone(
 
     await count_batch(connection, queue, Head(queue, 100))
 
-    assert await votes(connection) == {"v": "a", "x": "b"}
-    (note,) = await rejected(redis)
+    assert await votes_in(connection) == {"v": "a", "x": "b"}
+    (note,) = await rejected_in(redis)
     assert json.loads(note["message"])["voter_id"] == "w"
     assert "no_c" in note["reason"]
 
@@ -72,13 +71,3 @@ async def test_the_log_counts_what_was_recorded_and_not_what_was_put_aside(
     await count_batch(connection, queue, Head(queue, 100), told.append)
 
     assert told == [2, 0]
-
-
-async def votes(connection: Connection) -> dict[str, str]:
-    return {row["voter_id"]: row["vote"] for row in await connection.fetch("SELECT voter_id, vote FROM votes")}
-
-
-async def rejected(redis: servers.Server) -> list[dict[str, Any]]:
-    async with Redis.from_url(redis.url) as client:
-        answer: Any = client.lrange("votes:rejected", 0, -1)
-        return [json.loads(note) for note in await answer]

@@ -45,11 +45,16 @@ def scope() -> Any:
     }
 
 
+def finishing() -> Quart:
+    app = Quart(__name__)
+    app.asgi_http_class = _Finishing
+    return app
+
+
 @pytest.mark.parametrize("said", [BEGUN, WHOLE, []])
 async def test_an_answer_that_is_begun_is_finished(said: list[dict[str, Any]]) -> None:
     client = Client(*said)
-    app = Quart(__name__)
-    app.asgi_http_class = _Finishing
+    app = finishing()
 
     @app.post("/")
     async def slow() -> str:
@@ -67,8 +72,7 @@ async def test_an_answer_that_is_begun_is_finished(said: list[dict[str, Any]]) -
 
 async def test_who_waits_for_the_rest_of_a_body_is_told_that_none_will_come() -> None:
     client = Client(*BEGUN)
-    app = Quart(__name__)
-    app.asgi_http_class = _Finishing
+    app = finishing()
 
     @app.post("/")
     async def reads() -> bytes:

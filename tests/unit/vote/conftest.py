@@ -8,6 +8,7 @@ from quart import Quart
 
 from common.ops import Health
 from common.settings import Settings
+from common.tasks import end
 from tests.fakes import FakeVoteQueue
 from vote.app import create_app
 from vote.pusher import VotePusher
@@ -19,9 +20,14 @@ def queue() -> FakeVoteQueue:
 
 
 @pytest.fixture
-async def app(queue: FakeVoteQueue) -> AsyncIterator[Quart]:
+async def pusher(queue: FakeVoteQueue) -> AsyncIterator[VotePusher]:
     pusher = VotePusher(queue)
     running = asyncio.create_task(pusher.run())
+    yield pusher
+    await end(running)
+
+
+@pytest.fixture
+def app(pusher: VotePusher, queue: FakeVoteQueue) -> Quart:
     settings = Settings(options={"a": "Cats", "b": "<Dogs>", "c": "Birds"})
-    yield create_app(settings, pusher, Health({"redis": queue.ping}))
-    running.cancel()
+    return create_app(settings, pusher, Health({"redis": queue.ping}))

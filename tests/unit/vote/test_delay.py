@@ -1,7 +1,5 @@
 """Voters are told when counting is delayed, and nothing when nobody can know."""
 
-import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +9,6 @@ from common.counting import DELAYED_SECONDS
 from common.ops import Health
 from common.overview import Overview
 from common.settings import Settings
-from tests.fakes import FakeVoteQueue
 from vote.__main__ import counting_is_delayed
 from vote.app import create_app
 from vote.pusher import VotePusher
@@ -35,11 +32,8 @@ def knowledge() -> Knowledge:
 
 
 @pytest.fixture
-async def browser(queue: FakeVoteQueue, knowledge: Knowledge) -> AsyncIterator[Client]:
-    pusher = VotePusher(queue)
-    running = asyncio.create_task(pusher.run())
-    yield create_app(Settings(), pusher, Health(), knowledge.is_delayed).test_client()
-    running.cancel()
+def browser(pusher: VotePusher, knowledge: Knowledge) -> Client:
+    return create_app(Settings(), pusher, Health(), knowledge.is_delayed).test_client()
 
 
 def waiting(votes: int, *, seconds: float | None) -> Overview:

@@ -1,7 +1,6 @@
 """Votes go to the queue together, and each voter gets the answer that covers its own vote."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,14 +8,6 @@ from common.tasks import end
 from common.vote_queue import NotPushed, QueueUnavailable
 from tests.fakes import FakeVoteQueue
 from vote.pusher import VotePusher
-
-
-@pytest.fixture
-async def pusher(queue: FakeVoteQueue) -> AsyncIterator[VotePusher]:
-    pusher = VotePusher(queue)
-    running = asyncio.create_task(pusher.run())
-    yield pusher
-    await end(running)
 
 
 async def test_a_vote_is_in_the_queue_when_its_voter_is_told(pusher: VotePusher, queue: FakeVoteQueue) -> None:

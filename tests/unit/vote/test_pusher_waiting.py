@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -10,14 +10,6 @@ from common.tasks import end
 from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, QueueUnavailable
 from tests.fakes import FakeVoteQueue
 from vote.pusher import ANSWER_SECONDS, WAIT_SECONDS, VotePusher
-
-
-@pytest.fixture
-async def pusher(queue: FakeVoteQueue) -> AsyncIterator[VotePusher]:
-    pusher = VotePusher(queue)
-    running = asyncio.create_task(pusher.run())
-    yield pusher
-    await end(running)
 
 
 async def test_votes_that_arrive_while_redis_is_away_go_when_it_is_back_in_their_order(
