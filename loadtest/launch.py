@@ -1,12 +1,14 @@
 """How Locust is started: its arguments, made from the settings."""
 
 import os
+import signal
 import socket
 import sys
 from typing import NoReturn
 
 from loadtest.errors import LoadTestError
 from loadtest.ready import wait_until_ready
+from loadtest.serve import SIGNALS
 from loadtest.settings import EVERY_ADDRESS, PROJECT, limits, number, page_host, page_port, target
 
 FIND_THE_LIMIT = "find-the-limit"
@@ -34,6 +36,8 @@ def start_locust(mode: str) -> NoReturn:
     arguments = [*locust_command(), *_arguments(mode, environment)]
     os.chdir(PROJECT)
     sys.stdout.flush()
+    # Python only notes a signal, and what is noted is lost when another program takes the process: serve.py lets it in
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.execve(sys.executable, arguments, environment)
 
 
