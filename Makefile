@@ -27,7 +27,8 @@ FOR_BENCH   := $(VENV)/.bench-installed
 .DEFAULT_GOAL := help
 .PHONY: help install up down restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
   test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
-  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc settings-doc
+  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc settings-doc \
+  picture
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -151,11 +152,14 @@ lock: $(FOR_TESTS) ## lock what pyproject.toml names, with hashes; UPGRADE=1 tak
 	done
 	@$(LOCK) --group traces -c requirements-dev.txt -o observe/requirements-traces.txt
 
-settings-doc: $(FOR_RUNNING) ## write the settings in README.md and .env.example anew, from common/settings.py
+settings-doc: $(FOR_RUNNING) ## write docs/settings.md and .env.example anew, from common/settings.py
 	@$(RUN) local.settings_doc
 
 metrics-doc: $(FOR_RUNNING) ## write docs/metrics.md anew, from the metrics in the code
 	@$(RUN) local.metrics_doc
+
+picture: $(FOR_TESTS) ## film the README's moving picture anew, from the real pages
+	@$(RUN) tests.e2e.film
 
 clean: ## remove the virtual environment and caches; the votes in .data/ stay
 	rm -rf $(VENV) .data/cache .mypy_cache .pytest_cache .ruff_cache .hypothesis

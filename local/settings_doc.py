@@ -1,4 +1,4 @@
-"""The table of settings in README.md and the first part of `.env.example`, made from the fields of `Settings`.
+"""docs/settings.md and the first part of `.env.example`, generated from the fields of `Settings`.
 
 `python -m local.settings_doc` writes both; a test holds them against the code.
 """
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from common.settings import SECRETS, Settings
 from local.environment import PROJECT
 
-README = PROJECT / "README.md"
+DOCUMENT = PROJECT / "docs" / "settings.md"
 EXAMPLE = PROJECT / ".env.example"
 # The table stands between these two lines.
 BEGIN, END = "<!-- made by `make settings-doc` from common/settings.py -->\n", "<!-- end -->\n"
@@ -26,11 +26,14 @@ HEAD = """\
 """
 
 
-def readme(text: str) -> str:
-    """README.md with the table made anew."""
+def document(text: str) -> str:
+    """docs/settings.md with the table generated anew."""
     before, rest = text.split(BEGIN)
     after = rest.split(END, 1)[1]
     rows = [f"| {_names(name)} | {_default(field)} | {_meaning(name, field)} |" for name, field in _fields()]
+    rows = [
+        re.sub(r"\]\((?!\w+:)", "](../", row) for row in rows
+    ]  # the links of `Settings` begin at the project's folder
     return "\n".join([f"{before}{BEGIN}", "| name | default | meaning |", "|---|---|---|", *rows, "", f"{END}{after}"])
 
 
@@ -75,9 +78,9 @@ def _lines(name: str, field: FieldInfo) -> str:
     return "\n".join([comment, *(f"#{variable.upper()}={value}" for variable, value in values.items()), ""])
 
 
-def write(readme_file: Path = README, example_file: Path = EXAMPLE) -> None:
+def write(document_file: Path = DOCUMENT, example_file: Path = EXAMPLE) -> None:
     """Write both."""
-    for path, made in ((readme_file, readme), (example_file, example)):
+    for path, made in ((document_file, document), (example_file, example)):
         path.write_text(made(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 

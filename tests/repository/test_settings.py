@@ -1,17 +1,17 @@
-"""What can be set is told by the code, and README.md and `.env.example` say the same."""
+"""docs/settings.md and `.env.example` say what the code says about settings."""
 
 import re
 
 from common.settings import SECRETS, Settings
-from local.settings_doc import EXAMPLE, OTHERS, README, example, readme
+from local.settings_doc import DOCUMENT, EXAMPLE, OTHERS, document, example
 
 LINE = re.compile(r"^#? ?(?P<name>[A-Z][A-Z_]*)=(?P<value>.*)$", re.MULTILINE)
 ANEW = "make settings-doc writes it anew"
 
 
-def test_the_table_of_the_readme_is_made_from_the_code() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert text == readme(text), ANEW
+def test_the_table_of_settings_is_made_from_the_code() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == document(text), ANEW
 
 
 def test_the_example_is_made_from_the_code() -> None:
@@ -19,8 +19,8 @@ def test_the_example_is_made_from_the_code() -> None:
     assert text == example(text), ANEW
 
 
-def test_the_readme_has_a_row_for_every_setting() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_table_has_a_row_for_every_setting() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
     names = {name.upper() for name in Settings.model_fields} - {"OPTIONS"} | {"OPTION_A", "OPTION_Z"}
     files = {f"{name.upper()}_FILE" for name in SECRETS}
     rows = "\n".join(line for line in text.splitlines() if line.startswith("| `"))
