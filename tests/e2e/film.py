@@ -30,8 +30,8 @@ MOST_BYTES = 1_500_000
 
 PHONE = ViewportSize(width=330, height=590)
 DASHBOARD = ViewportSize(width=700, height=590)
-STRIP = ViewportSize(width=1412, height=132)
-SIZE = (1460, 830)
+STRIP = ViewportSize(width=1444, height=132)
+SIZE = (1492, 830)
 SHOWN_WIDTH = 1168
 BACKGROUND, BEZEL = "#d9dcdc", "#1d2327"
 
@@ -142,12 +142,12 @@ class Film:
         return int(re.sub(r"\D", "", text) or 0)
 
     def _take(self, now: float) -> None:
-        accepted, shown = self.crowd.accepted + len(self._voted), self._shown()
-        self._strip.set_content(LOOK + _strip(accepted, shown, self._terminal()))
         canvas = Image.new("RGB", SIZE, BACKGROUND)
-        for place, page in zip((24, 388), self.phones, strict=True):
-            _paste(canvas, page, (place + 8, 32), bezel=8)
-        _paste(canvas, self._dashboard, (744, 32), bezel=8)
+        for x, page in zip((32, 396), self.phones, strict=True):
+            _paste(canvas, page, (x, 32), bezel=8)
+        _paste(canvas, self._dashboard, (760, 32), bezel=8)
+        shown, accepted = self._shown(), self.crowd.accepted + len(self._voted)
+        self._strip.set_content(LOOK + _strip(accepted, shown, self._terminal()))
         _paste(canvas, self._strip, (24, 664), bezel=0)
         height = SIZE[1] * SHOWN_WIDTH // SIZE[0]
         self._frames.append(canvas.resize((SHOWN_WIDTH, height), Image.Resampling.LANCZOS))
@@ -167,7 +167,7 @@ def _page(browser: Browser, viewport: ViewportSize, url: str) -> Page:
 
 
 def _strip(accepted: int, shown: int, lines: list[str]) -> str:
-    typed, *said = (escape(re.sub(r"\x1b\[[0-9;]*m", "", line))[:96] for line in lines)
+    typed, *said = (escape(line[:108]) for line in lines)
     behind = ' class="behind"' if shown < accepted else ""
     log = f'<span class="typed">{typed}</span>\n' + "\n".join(said)
     return f"""<main><dl{behind}><dt>accepted</dt><dd><b>{accepted}</b></dd><dt>on the dashboard</dt>
@@ -190,7 +190,7 @@ def main() -> None:
     (PROJECT / ".data").mkdir(exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=PROJECT / ".data") as data,
-        running_system(Path(data), {}) as system,
+        running_system(Path(data), {"LOG_FORMAT": "console"}) as system,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=find_browser(), args=arguments())

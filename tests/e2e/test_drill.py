@@ -1,4 +1,4 @@
-"""The drill as the README has it typed, with fewer kills; `make drill KILLS=30` is the long one."""
+"""The drill as it is typed, with fewer kills; `make drill KILLS=30` is the long one."""
 
 import os
 import signal

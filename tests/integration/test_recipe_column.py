@@ -1,4 +1,4 @@
-"""A recipe of the README, done as it is typed, in a copy of the project that runs."""
+"""A recipe of docs/hands-on.md, done as it is typed, in a copy of the project that runs."""
 
 import re
 from pathlib import Path
@@ -58,14 +58,14 @@ def do(edits: dict[str, list[tuple[str, str]]], project: Path) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def test_the_readme_says_what_is_typed_here() -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+def test_the_recipe_says_what_is_typed_here() -> None:
+    recipe = (PROJECT / "docs" / "hands-on.md").read_text(encoding="utf-8")
 
-    assert [words for words in TYPED if f"`{words}`" not in readme] == []
-    assert [name for name in A_COLUMN if f"- [{name}]({name})" not in readme] == []
+    assert [words for words in TYPED if f"`{words}`" not in recipe] == []
+    assert [name for name in A_COLUMN if f"- [{name}](../{name})" not in recipe] == []
 
 
-async def test_a_column_is_added_as_the_readme_says_while_all_runs(up: Up) -> None:
+async def test_a_column_is_added_as_the_recipe_says_while_all_runs(up: Up) -> None:
     """What has been forgotten so far is told as a fault, not as servers that are away."""
     assert up.vote("a") == 202
     do({name: A_COLUMN[name] for name in ("common/message.py", "vote/casting.py", "worker/record.py")}, up.project)

@@ -1,4 +1,4 @@
-"""The recipes of the README under "Change something", done as they stand there, in a copy of the project.
+"""The recipes of docs/hands-on.md under "Change something", done as they stand there, in a copy of the project.
 
 A recipe's commands, files, names and code are read from its text: what is changed there is tried as it then is.
 """
@@ -56,7 +56,7 @@ class Typed(Up):
         return output
 
     def get(self, address: str) -> str:
-        """What is at an address of the README, whose ports are the usual ones."""
+        """What is at an address of a recipe, whose ports are the usual ones."""
         url = address.replace(":5000", f":{self.ports['VOTE_PORT']}").replace(":5001", f":{self.ports['RESULT_PORT']}")
         return httpx.get(url, timeout=10).raise_for_status().text
 
@@ -76,14 +76,15 @@ def typed(project: Path, command: str) -> Iterator[Typed]:
 def project(tmp_path: Path) -> Path:
     folder = copy_of_the_project(tmp_path / "project")
     shutil.copytree(PROJECT / "docs", folder / "docs")
-    for file in ("Makefile", ".env.example", "pyproject.toml", "README.md"):
+    for file in ("Makefile", ".env.example", "pyproject.toml"):
         shutil.copy(PROJECT / file, folder)
     return folder
 
 
 def recipe(name: str) -> str:
     """The text of a recipe."""
-    section = (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## Change something\n")[1].split("\n## ")[0]
+    page = (PROJECT / "docs" / "hands-on.md").read_text(encoding="utf-8")
+    section = page.split("\n## Change something\n")[1].split("\n## ")[0]
     (text,) = [part for part in section.split("\n- ") if part.startswith(f"**{name}**")]
     return text
 
@@ -97,8 +98,7 @@ def code(text: str) -> list[str]:
 
 
 def first_file(text: str) -> str:
-    (_, file) = re.findall(r"\[([^]]+)\]\(([^)]+)\)", text)[0]
-    return str(file)
+    return re.findall(r"\[([^]]+)\]\([^)]+\)", text)[0]
 
 
 def test_another_option_is_on_both_pages(project: Path) -> None:

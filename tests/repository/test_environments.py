@@ -11,7 +11,8 @@ from tests.repository.test_settings import LINE
 from tests.repository.tree import PROJECT, SERVICES
 
 COMPOSE = ("docker-compose.yml", "docker-compose.override.yml")
-WITH_ADDRESSES = ("README.md", "Makefile", "flake.nix", "docs/commands.md", "docs/architecture.md")
+PAGES = ("architecture", "commands", "environments", "hands-on", "operations", "testing")
+WITH_ADDRESSES = ("README.md", "Makefile", "flake.nix", *(f"docs/{page}.md" for page in PAGES))
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-((?:[^${}]|\$\{[^{}]*\})*))?\}")
 # `NAME:` without a value: what the environment or .env says, if they do
 PASSED_ON = re.compile(r"(?:^ +|[{,]\s*)([A-Z][A-Z_]*): *(?=$|[,}])", re.MULTILINE)

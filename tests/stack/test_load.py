@@ -41,8 +41,8 @@ def test_a_load_test_in_containers_ends_with_the_verdict_of_its_audit(load: Comp
     assert "the report: " in done.stdout
 
 
-def test_the_readmes_command_removes_the_containers_of_all_profiles(load: Compose) -> None:
-    assert DOWN in (PROJECT / "README.md").read_text(encoding="utf-8")
+def test_the_documented_command_removes_the_containers_of_all_profiles(load: Compose) -> None:
+    assert DOWN in (PROJECT / "docs" / "environments.md").read_text(encoding="utf-8")
     load.run("--profile", "*", "down", "-v")
     assert load.run("--profile", "*", "ps", "--all", "--quiet") == ""
     assert not [volume for volume in volumes() if volume.startswith(load.project)]

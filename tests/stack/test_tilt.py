@@ -81,8 +81,9 @@ def test_every_resource_has_a_label_and_every_page_a_link(up: Tilt) -> None:
     assert {f"http://localhost:{ports[port]}{path}" for port, path in [*pages, ("LOADTEST_PORT", "/")]} <= links
 
 
-def test_the_readmes_table_is_what_tilt_says(up: Tilt) -> None:
-    rows = list(ROW.finditer((PROJECT / "README.md").read_text(encoding="utf-8")))
+def test_the_table_of_resources_is_what_tilt_says(up: Tilt) -> None:
+    page = (PROJECT / "docs" / "environments.md").read_text(encoding="utf-8")
+    rows = list(ROW.finditer(page))
     table = {name: row for row in rows for name in re.findall(r"`([^`]+)`", row["names"])}
 
     def said() -> dict[str, tuple[str, ...]]:
@@ -90,10 +91,10 @@ def test_the_readmes_table_is_what_tilt_says(up: Tilt) -> None:
         return {name: tuple(states) for name, *states in (line.split() for line in lines[1:])}
 
     states = {name: (row["update"], row["runtime"]) for name, row in table.items()}
-    eventually(lambda: said() == states, within=READY_SECONDS, saying=f"the table of README, not {said()}")
+    eventually(lambda: said() == states, within=READY_SECONDS, saying=f"the table of docs/environments.md, not {said()}")
     labels = {name: " ".join(item["metadata"].get("labels") or ()) for name, item in up.resources().items()}
     assert labels == {name: row["label"] for name, row in table.items()}
-    assert COLUMNS in (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert COLUMNS in page
 
 
 def test_logs_are_as_people_read_them(up: Tilt) -> None:
