@@ -98,7 +98,7 @@ def code(text: str) -> list[str]:
 
 
 def first_file(text: str) -> str:
-    return re.findall(r"\[([^]]+)\]\([^)]+\)", text)[0]
+    return str(re.findall(r"\[([^]]+)\]\([^)]+\)", text)[0])
 
 
 def test_another_option_is_on_both_pages(project: Path) -> None:

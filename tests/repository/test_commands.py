@@ -1,5 +1,6 @@
-"""The Makefile explains itself, and the README speaks of commands and files that exist."""
+"""The Makefile explains itself, and the documents speak of commands, files and functions that exist."""
 
+import pydoc
 import re
 from pathlib import Path
 
@@ -42,3 +43,16 @@ def test_every_link_of_a_document_leads_somewhere(path: Path) -> None:
     links = [link["target"] for link in LINK.finditer(documents()[path])]
     local = [link for link in links if not re.match(r"[a-z]+:", link)]
     assert not [link for link in local if not (PROJECT / path.parent / link).exists()]
+
+
+def test_every_function_on_the_path_of_a_vote_exists() -> None:
+    section = (
+        (PROJECT / "README.md").read_text(encoding="utf-8").split("\n## How a vote travels\n")[1].split("\n## ")[0]
+    )
+    names = re.findall(r"`((?:\w+\.){2,}\w+)`", section)
+    assert len(names) == 10
+    assert not [name for name in names if not callable(pydoc.locate(name))]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= 180
