@@ -1,26 +1,25 @@
-"""What is to be said of the pipeline, in a sentence and in figures. Pure: the same findings are always told the same.
+"""What the pipeline page says, in a sentence and in figures. Pure: the same inspection always yields the same text.
 
-The worst comes first. That is a voter who can't vote; then votes that nobody counts, which wait and are not lost.
+The worst comes first: voters who can't vote, then votes that nobody counts, which wait and are not lost.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.counting import DELAYED_SECONDS
-from common.overview import Overview
-from common.vote_services import LATELY_SECONDS, VoteService
+from common.queue_monitor import DELAYED_SECONDS, RECENT_SECONDS, VoteService
+from common.vote_queue import QueueStats
 
 IN_THE_FILE = "What was accepted is in Redis' append-only file, and is counted when Redis is back."
 UNKNOWN = {"value": "?", "note": "can't be known now"}
-REFUSED_BY_CHANCE = 10  # votes: so many may be one visitor's mistake
+REFUSED_BY_CHANCE = 10  # votes: that many may be one visitor's mistake
 
 State = Literal["answers", "unreachable", "refuses", "broken", "not_configured"]
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers that the database knows; one counts, or none does."""
+    """The workers connected to the database; one counts, or none does."""
 
     counting: str | None
     standing_by: tuple[str, ...]
@@ -28,13 +27,13 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How votes get into the queue. What can't be known is None."""
+    """How votes get into the queue; None means unknown."""
 
     refusal: str | None  # why Redis takes no votes, "" if it does
     services: tuple[VoteService, ...] | None
 
     @property
-    def lately(self) -> tuple[int, int, int]:
+    def recent(self) -> tuple[int, int, int]:
         """How many votes all vote services accepted, refused and left in doubt in the last seconds."""
         services = self.services or ()
         return (
@@ -45,18 +44,18 @@ class Intake:
 
     @property
     def running(self) -> int:
-        """How many vote services speak."""
+        """How many vote services report."""
         return sum(not service.is_silent for service in self.services or ())
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What one look found; `settling`: votes left the queue since the look before, `arriving`: votes came into it.
+class Inspection:
+    """What one inspection found; `settling`, `arriving`: votes left or entered the queue since the previous one.
 
-    `just_back`: Redis was gone a moment ago, so that the vote services may not have come back to it yet.
+    `just_back`: Redis was unreachable a moment ago, so the vote services may not have reconnected yet.
     """
 
-    queue: Overview | None = None
+    queue: QueueStats | None = None
     workers: Workers | None = None
     redis: State = "answers"
     database: State = "answers"
@@ -68,7 +67,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One sentence, one that explains it, and how bad it is; `state` is the same in one word, for programs."""
+    """A sentence, an explanation, and how bad it is; `state` is the same in one word, for programs."""
 
     state: str
     severity: Literal["well", "warning", "alarm"]
@@ -76,13 +75,13 @@ class Verdict:
     detail: str
 
 
-def verdict(found: Findings) -> Verdict:
-    """What the findings mean; what can't be known is said to be so."""
+def verdict(found: Inspection) -> Verdict:
+    """What the inspection means; unknowns are called unknown."""
     counting = _counting(found)
     return _no_way_in(found) or _told_to_vote_again(found, counting) or counting
 
 
-def _no_way_in(found: Findings) -> Verdict | None:
+def _no_way_in(found: Inspection) -> Verdict | None:
     """Nobody can vote, although Redis answers."""
     if found.intake is None:
         return None
@@ -97,14 +96,14 @@ def _no_way_in(found: Findings) -> Verdict | None:
     return None
 
 
-def _told_to_vote_again(found: Findings, counting: Verdict) -> Verdict | None:
-    """Some can't vote, or all for a reason that lies with their votes."""
+def _told_to_vote_again(found: Inspection, counting: Verdict) -> Verdict | None:
+    """Some can't vote, or all are refused because of their votes."""
     if found.intake is None or counting.severity == "alarm":
         return None
-    accepted, refused, unrecorded = found.intake.lately
+    accepted, refused, unrecorded = found.intake.recent
     if unrecorded:
         title = f"Voters are asked to vote again: {_votes(unrecorded)} may not have been recorded."
-        detail = f"In the last {LATELY_SECONDS} s: {accepted:,} accepted, {refused:,} refused."
+        detail = f"In the last {RECENT_SECONDS} s: {accepted:,} accepted, {refused:,} refused."
         return Verdict("votes_in_doubt", "warning", title, f"{detail} Redis was slow, full, or gone for a moment.")
     if refused >= REFUSED_BY_CHANCE and not accepted:
         title = f"All of the last {refused:,} votes were refused."
@@ -117,20 +116,20 @@ def _silence(services: Sequence[VoteService]) -> str:
     if not services:
         return "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings."
     hanging = "One has" if len(services) == 1 else f"{len(services)} have"
-    seconds = min(service.silent_seconds for service in services)  # whole ones: Redis tells no less
+    seconds = min(service.silent_seconds for service in services)  # Redis reports whole seconds
     silence = f"{seconds} s" if seconds < 60 else duration(seconds)
     return f"{hanging} a connection to Redis, and nothing was heard for {silence}."
 
 
-def _left(found: Findings) -> str:
-    """What becomes of the votes that were accepted until now."""
+def _left(found: Inspection) -> str:
+    """What becomes of the votes accepted so far."""
     waiting = "how many votes wait can't be known now" if found.queue is None else _wait(found.queue)
     nobody = found.workers is not None and found.workers.counting is None
     return f"{waiting[0].upper()}{waiting[1:]}.{' Nobody is counting.' if nobody else ''}"
 
 
-def _counting(found: Findings) -> Verdict:
-    """What becomes of votes that are accepted."""
+def _counting(found: Inspection) -> Verdict:
+    """What becomes of accepted votes."""
     if found.queue is None:
         return _without_queue(found)
     if found.workers is None:
@@ -144,7 +143,7 @@ def _counting(found: Findings) -> Verdict:
     return Verdict("counting", "well", "Votes are counted as they come.", f"At this moment {_wait(found.queue, '')}.")
 
 
-def _without_queue(found: Findings) -> Verdict:
+def _without_queue(found: Inspection) -> Verdict:
     if found.redis == "unreachable":
         more = " The database can't be reached either." if found.database == "unreachable" else ""
         detail = f"{IN_THE_FILE} Until then nobody can know how many votes wait.{more}"
@@ -165,7 +164,7 @@ def _without_queue(found: Findings) -> Verdict:
     return Verdict("unknown", "warning", counted, detail)
 
 
-def _without_workers(found: Findings, queue: Overview) -> Verdict:
+def _without_workers(found: Inspection, queue: QueueStats) -> Verdict:
     if found.settling:
         detail = f"At this moment {_wait(queue, '')}. This page can't reach the database, which knows who counts."
         return Verdict("unknown", "warning", "Votes are counted; by whom can't be seen.", detail)
@@ -177,7 +176,7 @@ def _without_workers(found: Findings, queue: Overview) -> Verdict:
     return Verdict("unknown", "warning", title, "The database answers, but doesn't let this page in.")
 
 
-def _wait(queue: Overview, lost: str = ", none is lost") -> str:
+def _wait(queue: QueueStats, lost: str = ", none is lost") -> str:
     if queue.waiting == 0:
         return "no vote waits"
     return f"{queue.waiting:,} {'vote waits' if queue.waiting == 1 else 'votes wait'}{lost}"
@@ -189,8 +188,8 @@ def _help(workers: Workers) -> str:
     return "No worker is connected to the database. As soon as one is, it counts what waits."
 
 
-def words(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """A value and a note for each panel of the page, for the page without JavaScript and the one with it."""
+def panel_texts(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """A value and a note for each panel of the page, with or without JavaScript."""
     said = {
         "accepted": _flow(figures["accepted"]),
         "waiting": _count(figures["waiting"], "not yet recorded"),
@@ -205,7 +204,7 @@ def words(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def duration(seconds: float) -> str:
-    """A time span as people say it."""
+    """A duration for people."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -251,7 +250,7 @@ def _voting(services: Sequence[Mapping[str, Any]] | None) -> dict[str, str] | No
     running = sum(service["does"] != "silent" for service in services)
     refused = sum(service["refused"] + service["unrecorded"] for service in services)
     among = refused + sum(service["accepted"] for service in services)
-    note = f"{refused:,} of {among:,} not accepted in {LATELY_SECONDS} s" if refused else "no vote refused lately"
+    note = f"{refused:,} of {among:,} not accepted in {RECENT_SECONDS} s" if refused else "no vote refused lately"
     return {"value": f"{running or 'none'}", "note": note}
 
 

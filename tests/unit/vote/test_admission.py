@@ -7,12 +7,12 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from common.web import Refused
 from tests.fakes import FakeVoteQueue
+from vote.admission import WINDOW_SECONDS, RateLimit, Source, source_of
 from vote.app import create_app
-from vote.limits import WINDOW_SECONDS, Limit
 
 PEER: dict[str, Any] = {"client": ("198.51.100.7", 50000)}
 NEIGHBOUR: dict[str, Any] = {"client": ("198.51.100.8", 50000)}
@@ -54,7 +54,7 @@ async def cast(client: Client, scope: dict[str, Any], path: str = "/api/votes") 
 
 
 def test_one_too_many_is_refused_until_the_minute_is_over(clock: Clock) -> None:
-    limit = Limit("voter", 2, now=clock)
+    limit = RateLimit("voter", 2, now=clock)
     clock.now += 20
     limit.count("x")
     limit.count("x")
@@ -70,21 +70,21 @@ def test_one_too_many_is_refused_until_the_minute_is_over(clock: Clock) -> None:
 
 
 def test_what_is_counted_is_forgotten_with_its_minute(clock: Clock) -> None:
-    limit = Limit("voter", 10, now=clock)
+    limit = RateLimit("voter", 10, now=clock)
     limit.count("x")
     clock.now += WINDOW_SECONDS
 
-    assert limit.news() == {}
+    assert limit.unshared() == {}
 
 
 def test_a_flood_of_strangers_takes_no_more_memory_than_it_may(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vote.limits.MOST_COUNTED", 3)
-    limit = Limit("address", 1, now=clock)
+    monkeypatch.setattr("vote.admission.MOST_COUNTED", 3)
+    limit = RateLimit("address", 1, now=clock)
 
     for number in range(10):
         limit.count(str(number))
 
-    assert len(limit.news()) == 3
+    assert len(limit.unshared()) == 3
     with pytest.raises(Refused):
         limit.count("0")
 
@@ -199,3 +199,48 @@ async def test_a_refused_vote_is_counted_in_a_metric(queue: FakeVoteQueue) -> No
     await cast(client, PEER)
 
     assert await refusals() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("198.51.100.7", Source("198.51.100.7")),
+        ("2001:db8:1:2:3:4:5:6", Source("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("2001:db8:1:2:ffff::1", Source("2001:db8:1:2::/64", "2001:db8:1::/48")),
+        ("fe80::1%eth0", Source("fe80::/64", "fe80::/48")),
+        ("127.0.0.1", None),
+        ("::1", None),
+        ("::ffff:127.0.0.1", None),
+        ("<local>", None),
+        (None, None),
+    ],
+)
+def test_an_address_is_counted_for_whom_it_belongs_to(address: str | None, source: Source | None) -> None:
+    assert source_of(address) == source
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "::ffff:198.51.100.7",
+        "2002:c633:6407::1",  # 6to4: who has an IPv4 address has 2^80 of these
+        "2002:c633:6407:ffff::1",
+        "2001:0:4136:e378:8000:63bf:39cc:9bf8",  # Teredo: the last 32 bits, inverted
+        "64:ff9b::198.51.100.7",  # NAT64: everybody's IPv4 is in this network of 96 bits
+        "::ffff:0:198.51.100.7",  # SIIT
+    ],
+)
+def test_an_ipv4_address_in_disguise_is_counted_for_the_same(address: str) -> None:
+    assert source_of(address) == Source("198.51.100.7")
+
+
+def test_a_disguise_makes_nobody_this_machine_itself() -> None:
+    """Loopback is not limited; a packet that says so from outside is a lie, or a fault."""
+    for address in ("2002:7f00:1::1", "64:ff9b::127.0.0.1", "::ffff:0:127.0.0.1"):
+        assert source_of(address) == Source("127.0.0.1")
+
+
+def test_addresses_of_a_translator_of_its_own_are_counted_one_by_one() -> None:
+    """Where the IPv4 address is in them only its operator knows, and nobody may choose one."""
+    assert source_of("64:ff9b:1::1") == Source("64:ff9b:1::1")
+    assert source_of("64:ff9b:1::2") == Source("64:ff9b:1::2")

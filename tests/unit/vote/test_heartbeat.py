@@ -3,12 +3,12 @@
 from quart import Quart
 
 from tests.fakes import FakeVoteQueue
-from vote.announce import totals
+from vote.heartbeat import vote_totals
 
 
 async def test_each_vote_is_accepted_refused_or_to_be_cast_again(app: Quart, queue: FakeVoteQueue) -> None:
     """By form and as JSON, on every way through the service; looking at the ballot is no vote."""
-    before = totals()
+    before = vote_totals()
 
     async def cast(vote: str) -> None:
         await app.test_client().post("/", form={"vote": vote})
@@ -21,4 +21,4 @@ async def test_each_vote_is_accepted_refused_or_to_be_cast_again(app: Quart, que
     queue.refusing = True
     await cast("a")
 
-    assert tuple(now - then for now, then in zip(totals(), before, strict=True)) == (4, 2, 2)
+    assert tuple(now - then for now, then in zip(vote_totals(), before, strict=True)) == (4, 2, 2)

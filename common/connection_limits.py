@@ -1,8 +1,8 @@
-"""How many connections there may be: in all, and from one address.
+"""How many connections there may be, in total and from one address.
 
-Who is one too many is closed at once, before a task or a buffer is made for it. This machine's own health checks have
-places that nobody else can take. The log has a line when a limit is reached and one when there is room again, however
-many are turned away between.
+A connection beyond a limit is closed at once, before a task or a buffer is made for it. This machine's own health
+checks have places that nobody else can take. The log has one line when a limit is reached and one when there is room
+again, however many are turned away in between.
 """
 
 import resource
@@ -12,27 +12,29 @@ from ipaddress import IPv6Address
 import structlog
 from prometheus_client import Counter, Gauge
 
-from common.addresses import ip_of, network_of
+from common.origin import ip_of, network_of
 from common.settings import ConnectionLimits
 
-# A connection needs a file; many systems start a program with 1,024, of which it may take more. Enough for anybody:
-# some systems answer "more" with a number that no system call takes.
+# Each connection needs a file. Many systems start a program with a limit of 1,024 and let it raise that. This is enough
+# for anybody: some systems report "unlimited" as a number that no system call accepts.
 MOST_FILES = 65_536
-FILES_KEPT = 100  # for what is no connection of a client: servers, logs, files that are sent
+FILES_KEPT = 100  # for everything that is not a client's connection: servers, logs, files being sent
 PLACES_KEPT = 20  # of these, for this machine itself when all others are taken
 ROOM = 0.9  # of a limit: below it there is room again
 
 OPEN = Gauge("connections_open", "Open connections of clients.")
-MOST = Gauge("connections_limit", "How many connections of clients there may be.")
+MOST = Gauge("connections_limit", "How many connections clients may have open.")
 REFUSED = Counter(
-    "connections_refused", "Connections closed at once: too many in all, from one address, or no files left.", ["limit"]
+    "connections_refused",
+    "Connections closed at once: too many in total, too many from one address, or no files left.",
+    ["limit"],
 )
 
 log = structlog.get_logger()
 
 
-class Crowd:
-    """Counts the connections of a service, and says who may come in."""
+class ConnectionLimiter:
+    """Counts the connections of a service, and decides who may connect."""
 
     def __init__(self, limits: ConnectionLimits) -> None:
         self._most = min(limits.most or MOST_FILES, most_by_files())
@@ -40,10 +42,10 @@ class Crowd:
         self._trusted = limits.trusted
         self._open = 0
         self._from: Counts[str] = Counts()
-        self._full: set[str] = set()  # the limits that were reached: "total", "files" or a place
+        self._full: set[str] = set()  # the limits that were reached: "total", "files" or an address
         MOST.set(self._most)
         for limit in ("total", "address", "files"):
-            REFUSED.labels(limit)  # there from the start, as zero
+            REFUSED.labels(limit)  # exists from the start, as zero
 
     def admit(self, address: str) -> str | None:
         """The place that this connection takes, to be given back with `leave`; None when it is one too many."""
@@ -66,14 +68,14 @@ class Crowd:
         OPEN.set(self._open)
         if place:
             self._from[place] -= 1
-            self._has_room(place, self._from[place], self._most_per_address)
+            self._note_room(place, self._from[place], self._most_per_address)
             if not self._from[place]:
                 del self._from[place]
-        self._has_room("total", self._open, self._most)
-        self._has_room("files", self._open, self._most)
+        self._note_room("total", self._open, self._most)
+        self._note_room("files", self._open, self._most)
 
     def no_files_left(self) -> None:
-        """The system gave no file for a connection that waits."""
+        """The system had no file for a waiting connection."""
         self._refuse("files", "files", self._open)
 
     def _refuse(self, limit: str, what: str, most: int) -> None:
@@ -82,13 +84,13 @@ class Crowd:
             self._full.add(what)
             log.warning("connections_full", limit=what, most=most, open=self._open)
 
-    def _has_room(self, what: str, count: int, most: int) -> None:
+    def _note_room(self, what: str, count: int, most: int) -> None:
         if what in self._full and count <= ROOM * most:
             self._full.discard(what)
             log.info("connections_have_room", limit=what, open=self._open)
 
     def _place_of(self, address: str) -> tuple[str, bool]:
-        """Whom a connection is counted for, "" for nobody; and whether this machine itself connects."""
+        """Whom a connection is counted for, "" for nobody; and whether it comes from this machine itself."""
         ip = ip_of(address)
         if ip is None:
             return "", False
@@ -104,8 +106,8 @@ def most_by_files() -> int:
     return max(files - FILES_KEPT, files // 2)
 
 
-def allow_many_files() -> None:
-    """Take as many files as this process may have: the default of many systems is few for a hall full of phones."""
+def raise_file_limit() -> None:
+    """Raise this process's file limit as far as allowed: many systems' default is low for a hall full of phones."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -1,4 +1,4 @@
-"""What every service tells those who run it: `/healthz`, `/readyz` and `/metrics`."""
+"""What every service tells its operators: health, readiness, metrics of requests and of the event loop's lag."""
 
 import asyncio
 import time
@@ -11,16 +11,22 @@ from quart import Blueprint, Quart, Response, g, request
 from quart_schema import hide
 
 CHECK_TIMEOUT_SECONDS = 1.5
+LAG_INTERVAL_SECONDS = 0.25
 
 REQUESTS = Counter("http_requests", "Answered requests.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
     "http_request_duration_seconds",
-    "From the arrival of a request to its answer.",
+    "From a request's arrival to its answer.",
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
+LAG_SECONDS = Histogram(
+    "event_loop_lag_seconds",
+    "How much later than requested the event loop woke a task, measured four times a second.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 
-# a method is whatever a client sends: any other is one label
+# clients may send any word as a method: all others share one label
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 Check = Callable[[], Awaitable[None]]
@@ -49,37 +55,37 @@ async def _outcome(check: Check) -> str | None:
             await check()
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT_SECONDS} s"
-    except Exception as error:  # whatever fails, the report is the place for it
+    except Exception as error:  # the report is the place for any failure
         return str(error) or type(error).__name__
     return None
 
 
-def ops_routes(health: Health) -> Blueprint:
+def health_routes(health: Health) -> Blueprint:
     """The three routes."""
-    ops = Blueprint("ops", __name__)
+    routes = Blueprint("health", __name__)
 
-    @ops.get("/healthz")
+    @routes.get("/healthz")
     @hide
     async def healthz() -> dict[str, str]:
-        # asks no dependency: a restart would not mend Redis
+        # checks no dependency: restarting this service would not fix Redis
         return {"status": "alive"}
 
-    @ops.get("/readyz")
+    @routes.get("/readyz")
     @hide
     async def readyz() -> tuple[dict[str, object], int]:
         report, ready = await health.report()
         return report, 200 if ready else 503
 
-    @ops.get("/metrics")
+    @routes.get("/metrics")
     @hide
     async def metrics() -> Response:
         return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
-    return ops
+    return routes
 
 
 def count_requests(app: Quart) -> None:
-    """Count and time every request by its route's template: an address is never a label."""
+    """Count and time every request by its route's template, never by its URL."""
 
     @app.before_request
     async def start_clock() -> None:
@@ -100,6 +106,14 @@ def note_request(method: str, route: str, status: int, seconds: float) -> None:
     duration.observe(seconds)
 
 
-@cache  # looking a label up takes longer than counting
+@cache  # looking up a label takes longer than counting
 def _metrics_of(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, str(status)), REQUEST_SECONDS.labels(method, route)
+
+
+async def measure_event_loop_lag() -> None:
+    """Measure, for ever, how late the event loop is: everybody this process serves waits at least as long."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(LAG_INTERVAL_SECONDS)
+        LAG_SECONDS.observe(max(0.0, time.perf_counter() - before - LAG_INTERVAL_SECONDS))

@@ -1,10 +1,10 @@
-"""The histogram of a batch holds what one observation after the other would."""
+"""Shared metrics: a bulk histogram equals one observation after the other, and a server that comes back is counted."""
 
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 
-from common.bulk_histogram import MOST_NOTED, BulkHistogram
+from common.metrics import MOST_NOTED, BulkHistogram, Reachability
 
 BUCKETS = (0.1, 1, 10)
 
@@ -51,3 +51,26 @@ def test_not_more_than_so_many_are_kept() -> None:
         noted.note(1)
 
     assert len(noted._noted) == 1
+
+
+def reconnects(server: str) -> float:
+    return REGISTRY.get_sample_value("reconnects_total", {"server": server}) or 0.0
+
+
+def test_a_server_that_comes_back_is_one_reconnect() -> None:
+    server = Reachability("one of a test")
+    server.answers()
+    for _ in range(3):
+        server.is_lost()
+    server.answers()
+    server.answers()
+
+    assert reconnects("one of a test") == 1
+
+
+def test_a_server_that_a_service_had_to_wait_for_at_its_start_is_no_reconnect() -> None:
+    server = Reachability("another of a test")
+    server.is_lost()
+    server.answers()
+
+    assert reconnects("another of a test") == 0

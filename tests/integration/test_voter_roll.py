@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from common.redis_client import MOST_CONNECTIONS, NotPushed
-from common.roll import TIMEOUT_SECONDS, Roll
 from common.vote_queue import VoteQueue
+from common.voter_roll import TIMEOUT_SECONDS, VoterRoll
 from local import servers
 from local.codes import give_out
 from tests.integration.unsure_redis import unsure_redis
@@ -22,8 +22,8 @@ KEY = "a key for this test"
 
 
 @pytest.fixture
-async def roll(redis: servers.Server, queue: VoteQueue) -> AsyncIterator[Roll]:
-    async with Roll.open(redis.url) as roll:
+async def roll(redis: servers.Server, queue: VoteQueue) -> AsyncIterator[VoterRoll]:
+    async with VoterRoll.open(redis.url) as roll:
         await roll.clear()
         await roll.add(["on the roll", "on the roll too"])
         yield roll
@@ -36,7 +36,7 @@ async def connections(redis: servers.Server) -> int:
 
 
 async def test_four_hundred_who_ask_at_once_are_all_answered_on_one_connection(
-    roll: Roll, redis: servers.Server
+    roll: VoterRoll, redis: servers.Server
 ) -> None:
     before = await connections(redis)
     names = ["on the roll", "a stranger", "on the roll too", ""] * 100
@@ -47,7 +47,7 @@ async def test_four_hundred_who_ask_at_once_are_all_answered_on_one_connection(
     assert await connections(redis) <= before + 1
 
 
-async def test_who_gives_up_takes_nobody_along(roll: Roll) -> None:
+async def test_who_gives_up_takes_nobody_along(roll: VoterRoll) -> None:
     asked = [asyncio.create_task(roll.has("on the roll")) for _ in range(10)]
     await asyncio.sleep(0)
     for each in asked[::2]:
@@ -60,9 +60,12 @@ async def test_who_gives_up_takes_nobody_along(roll: Roll) -> None:
 
 @pytest.mark.parametrize("way", ["socket", "network"])
 async def test_a_redis_that_is_away_is_waited_for(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("common.roll.TIMEOUT_SECONDS", TIMEOUT_SECONDS + BUSY_SECONDS)
+    monkeypatch.setattr("common.voter_roll.TIMEOUT_SECONDS", TIMEOUT_SECONDS + BUSY_SECONDS)
     with servers.redis(tmp_path) as redis:
-        async with unsure_redis(redis.url) as proxy, Roll.open(redis.url if way == "socket" else proxy.url) as roll:
+        async with (
+            unsure_redis(redis.url) as proxy,
+            VoterRoll.open(redis.url if way == "socket" else proxy.url) as roll,
+        ):
             await roll.add(["on the roll"])
             await asyncio.to_thread(redis.stop)
             asking = asyncio.create_task(roll.has("on the roll"))
@@ -74,7 +77,10 @@ async def test_a_redis_that_is_away_is_waited_for(tmp_path: Path, way: str, monk
 
 
 async def test_while_it_can_not_be_asked_nobody_waits_for_ever(tmp_path: Path) -> None:
-    async with Roll.open(f"unix://{tmp_path}/nobody.sock") as roll, asyncio.timeout(TIMEOUT_SECONDS + BUSY_SECONDS):
+    async with (
+        VoterRoll.open(f"unix://{tmp_path}/nobody.sock") as roll,
+        asyncio.timeout(TIMEOUT_SECONDS + BUSY_SECONDS),
+    ):
         answers = await asyncio.gather(*(roll.has("x") for _ in range(20)), return_exceptions=True)
 
     assert {type(answer) for answer in answers} == {NotPushed}

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from common import machine
-from common.machine import address_to_listen_on, tls_problems
+from common import preflight
+from common.preflight import address_to_listen_on, tls_problems
 
 NO_IPV6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
@@ -65,7 +65,7 @@ def test_what_is_no_name_is_refused(host: str, resolver: dict[str, list[str]]) -
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
-    monkeypatch.setattr(machine, "RESOLVE_SECONDS", 0.1)
+    monkeypatch.setattr(preflight, "RESOLVE_SECONDS", 0.1)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [over.wait(60)][1:])
     began = time.monotonic()
     try:

@@ -1,4 +1,7 @@
-"""Says in Redis that this vote service runs, and how the votes of the last seconds fared (common/vote_services.py)."""
+"""This vote service's heartbeat in Redis: that it runs, and how the votes of the last seconds fared.
+
+`common/queue_monitor.py` reads it.
+"""
 
 import asyncio
 import contextlib
@@ -6,9 +9,9 @@ from collections import deque
 
 from redis.exceptions import RedisError
 
-from common.ops import REQUESTS
+from common.health import REQUESTS
+from common.queue_monitor import HEARTBEAT_SECONDS, RECENT_SECONDS, VoteService, connection_name
 from common.redis_client import client
-from common.vote_services import LATELY_SECONDS, SPEAK_SECONDS, VoteService, name_of
 from common.web import INSTANCE
 
 TIMEOUT_SECONDS = 1.5
@@ -17,20 +20,20 @@ ROUTES = ("/", "/api/votes")
 Totals = tuple[int, int, int]  # accepted, refused, unrecorded
 
 
-async def announce(url: str, name: str = INSTANCE) -> None:
-    """Say it again and again."""
-    seen = deque([totals()], maxlen=int(LATELY_SECONDS / SPEAK_SECONDS) + 1)
+async def send_heartbeats(url: str, name: str = INSTANCE) -> None:
+    """Report again and again."""
+    seen = deque([vote_totals()], maxlen=int(RECENT_SECONDS / HEARTBEAT_SECONDS) + 1)
     async with client(url, TIMEOUT_SECONDS) as redis:
         while True:
-            lately = (now - before for now, before in zip(seen[-1], seen[0], strict=True))
+            recent = (now - before for now, before in zip(seen[-1], seen[0], strict=True))
             with contextlib.suppress(RedisError, OSError, TimeoutError):
-                await redis.client_setname(name_of(VoteService(name, *lately)))
-            await asyncio.sleep(SPEAK_SECONDS)
-            seen.append(totals())
+                await redis.client_setname(connection_name(VoteService(name, *recent)))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            seen.append(vote_totals())
 
 
-def totals() -> Totals:
-    """How the votes fared since this process began, by how their requests were answered."""
+def vote_totals() -> Totals:
+    """What became of the votes since this process started, by the status of their responses."""
     accepted = refused = unrecorded = 0
     for metric in REQUESTS.collect():
         for sample in metric.samples:
