@@ -33,6 +33,7 @@ POLL = "{votes}:poll"  # a random name for the votes in the tally, replaced when
 PROBE = "{votes}:probe"  # never exists: appending to a missing list changes nothing, and is refused like a vote
 
 POLL_LOOK_SECONDS = 0.25  # how often a vote service checks whether the votes were dropped
+DELAYED_SECONDS = 5.0  # voters and operators are told when an accepted vote waits longer than this
 LAST_REJECTED = 5  # how many rejected messages the statistics include
 COMMAND_TIMEOUT_SECONDS = 5.0
 LONG_SECONDS = 60.0  # for how long messages of megabytes are not read again, while nothing else has come
@@ -120,6 +121,11 @@ class QueueStats:
         if self.oldest_cast_at is None:
             return None
         return max(0.0, (datetime.now(UTC) - self.oldest_cast_at).total_seconds())
+
+    def is_delayed(self) -> bool:
+        """Whether a vote is known to have waited for too long."""
+        age = self.oldest_seconds()
+        return age is not None and age > DELAYED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

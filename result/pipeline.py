@@ -26,7 +26,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from common.queue_monitor import COUNTING_LOCK, WORKER, VoteService, list_vote_services
+from common.presence import COUNTING_LOCK, WORKER, VoteService, list_vote_services
 from common.redis_client import client
 from common.vote_queue import QueueBroken, QueueFull, QueueStats, QueueUnavailable, VoteQueue
 from common.web import rfc3339

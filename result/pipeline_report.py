@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.queue_monitor import DELAYED_SECONDS, RECENT_SECONDS, VoteService
+from common.presence import RECENT_SECONDS, VoteService
 from common.vote_queue import QueueStats
 
 IN_THE_FILE = "What was accepted is in Redis' append-only file, and is counted when Redis is back."
@@ -137,7 +137,7 @@ def _counting(found: Inspection) -> Verdict:
     if found.workers.counting is None:
         return Verdict("nobody_counts", "alarm", f"Nobody is counting: {_wait(found.queue)}.", _help(found.workers))
     age = found.queue.oldest_seconds()
-    if age is not None and age > DELAYED_SECONDS:
+    if age is not None and found.queue.is_delayed():
         title = f"Counting is delayed: {_wait(found.queue)}."
         return Verdict("delayed", "warning", title, f"The oldest has waited for {duration(age)}.")
     return Verdict("counting", "well", "Votes are counted as they come.", f"At this moment {_wait(found.queue, '')}.")

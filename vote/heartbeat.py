@@ -1,6 +1,6 @@
 """This vote service's heartbeat in Redis: that it runs, and how the votes of the last seconds fared.
 
-`common/queue_monitor.py` reads it.
+`common/presence.py` reads it.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections import deque
 from redis.exceptions import RedisError
 
 from common.health import REQUESTS
-from common.queue_monitor import HEARTBEAT_SECONDS, RECENT_SECONDS, VoteService, connection_name
+from common.presence import HEARTBEAT_SECONDS, RECENT_SECONDS, VoteService, connection_name
 from common.redis_client import client
 from common.web import INSTANCE
 

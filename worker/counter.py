@@ -16,7 +16,7 @@ from asyncpg import Connection
 from prometheus_client import Gauge
 
 from common.metrics import Reachability
-from common.queue_monitor import COUNTING_LOCK, worker_name
+from common.presence import COUNTING_LOCK, worker_name
 from common.tasks import end
 from common.vote_queue import QueueUnavailable, VoteQueue
 from worker.batch import QueueHead, columns_of

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from common.queue_monitor import COUNTING_LOCK, worker_name
+from common.presence import COUNTING_LOCK, worker_name
 from local import servers
 from result.pipeline import SourceUnavailable, WorkersInDatabase
 from tests.fakes import message

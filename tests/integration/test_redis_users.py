@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from common.queue_monitor import list_vote_services
+from common.presence import list_vote_services
 from common.tasks import end
 from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
 from common.voter_roll import VoterRoll

@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError,
 
 from common.health import Health
 from common.message import Rejection
-from common.queue_monitor import VoteService
+from common.presence import VoteService
 from common.settings import Settings
 from common.vote_queue import QueueBroken, QueueFull, QueueStats, QueueUnavailable
 from result import pipeline as pipeline_module

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from common.queue_monitor import DELAYED_SECONDS, SILENT_SECONDS, VoteService
-from common.vote_queue import QueueStats
+from common.presence import SILENT_SECONDS, VoteService
+from common.vote_queue import DELAYED_SECONDS, QueueStats
 from result.pipeline_report import REFUSED_BY_CHANCE, Inspection, Intake, Workers, duration, panel_texts, verdict
 
 ONE_COUNTS = Workers("here:1", ("there:2",))

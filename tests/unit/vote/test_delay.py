@@ -6,9 +6,9 @@ import pytest
 from quart.typing import TestClientProtocol as Client
 
 from common.health import Health
-from common.queue_monitor import DELAYED_SECONDS, QueueMonitor
+from common.queue_monitor import QueueMonitor
 from common.settings import Settings
-from common.vote_queue import QueueStats
+from common.vote_queue import DELAYED_SECONDS, QueueStats
 from tests.fakes import FakeVoteQueue
 from vote.app import create_app
 from vote.pusher import VotePusher
