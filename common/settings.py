@@ -167,7 +167,7 @@ class Settings(BaseModel):
             if len(label) > 200:
                 raise ValueError(f"a label has at most 200 characters, and {name} has {len(label)}")
             if (other := names.setdefault(" ".join(label.split()), name)) != name:
-                raise ValueError(f"{other} and {name} are both {label!r}: give each a label of its own")
+                raise ValueError(f"{other} and {name} are both {label!r}: give each its own label")
         return value
 
     @field_validator("redis_host")
@@ -347,8 +347,8 @@ def _advice_on_network(part: str) -> str:
     try:
         meant = ip_network(part, strict=False)
     except ValueError:
-        return f"{part} is no address like 192.0.2.7 and no network like 10.0.0.0/8; several stand with commas"
-    return f"{part} is an address and a network in one: did you mean {part.partition('/')[0]} or {meant}?"
+        return f"{part} is neither an address like 192.0.2.7 nor a network like 10.0.0.0/8; separate several by commas"
+    return f"{part} has bits set outside its network: did you mean {part.partition('/')[0]} or {meant}?"
 
 
 def _readable_url(value: str) -> str:
@@ -359,10 +359,10 @@ def _readable_url(value: str) -> str:
     try:
         place = urlsplit(value).netloc.rpartition("@")[2]
     except ValueError:
-        raise ValueError("can't be read as an address; an IPv6 address stands in [ ]") from None
+        raise ValueError("is not a valid URL; put an IPv6 address in [ ]") from None
     ports = [part.rpartition("]")[2].partition(":")[2] for part in place.split(",")]
     if not all(port.isdigit() for port in ports if port):
-        raise ValueError("the port is no number; in a password, write / ? # @ : as %2F %3F %23 %40 %3A")
+        raise ValueError("the port is not a number; in a password, write / ? # @ : as %2F %3F %23 %40 %3A")
     return value
 
 
@@ -373,7 +373,7 @@ def _content(path: str) -> str:
     except OSError as error:
         raise ValueError(f"can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError("can't be read: it is no text in UTF-8") from None
+        raise ValueError("can't be read: not UTF-8 text") from None
     if not text:
         raise ValueError("the file is empty")
     return text

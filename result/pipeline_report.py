@@ -10,8 +10,8 @@ from typing import Any, Literal
 from common.presence import RECENT_SECONDS, VoteService
 from common.vote_queue import QueueStats
 
-IN_THE_FILE = "What was accepted is in Redis' append-only file, and is counted when Redis is back."
-UNKNOWN = {"value": "?", "note": "can't be known now"}
+IN_THE_FILE = "Accepted votes are in Redis' append-only file, and are counted once Redis is back."
+UNKNOWN = {"value": "?", "note": "unknown"}
 REFUSED_BY_CHANCE = 10  # votes: that many may be one visitor's mistake
 
 State = Literal["answers", "unreachable", "refuses", "broken", "not_configured"]
@@ -114,16 +114,16 @@ def _told_to_vote_again(found: Inspection, counting: Verdict) -> Verdict | None:
 
 def _silence(services: Sequence[VoteService]) -> str:
     if not services:
-        return "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings."
-    hanging = "One has" if len(services) == 1 else f"{len(services)} have"
+        return "None of ours is connected to Redis; another kind of service would show only by its votes."
+    hanging = "One is" if len(services) == 1 else f"{len(services)} are"
     seconds = min(service.silent_seconds for service in services)  # Redis reports whole seconds
     silence = f"{seconds} s" if seconds < 60 else duration(seconds)
-    return f"{hanging} a connection to Redis, and nothing was heard for {silence}."
+    return f"{hanging} connected to Redis, but silent for {silence}."
 
 
 def _left(found: Inspection) -> str:
     """What becomes of the votes accepted so far."""
-    waiting = "how many votes wait can't be known now" if found.queue is None else _wait(found.queue)
+    waiting = "how many votes are waiting is unknown" if found.queue is None else _wait(found.queue)
     nobody = found.workers is not None and found.workers.counting is None
     return f"{waiting[0].upper()}{waiting[1:]}.{' Nobody is counting.' if nobody else ''}"
 
@@ -146,34 +146,36 @@ def _counting(found: Inspection) -> Verdict:
 def _without_queue(found: Inspection) -> Verdict:
     if found.redis == "unreachable":
         more = " The database can't be reached either." if found.database == "unreachable" else ""
-        detail = f"{IN_THE_FILE} Until then nobody can know how many votes wait.{more}"
+        detail = f"{IN_THE_FILE} Until then the number of waiting votes is unknown.{more}"
         return Verdict(
             "redis_unreachable", "alarm", "Redis can't be reached: voting is refused, nothing is lost.", detail
         )
     if found.redis == "broken":
-        detail = "The log of result says which key it is. Somebody must mend that; until then votes can't be counted."
+        detail = "The log of result says which key it is. Until somebody fixes it, votes can't be counted."
         return Verdict("queue_broken", "alarm", "Redis holds something else where the queue should be.", detail)
-    why = "is not told where Redis is (REDIS_URL)" if found.redis == "not_configured" else "is not let in by Redis"
-    detail = f"This page {why}, so it can't know how many votes are accepted, wait or are recorded."
+    why = "doesn't know where Redis is (REDIS_URL)" if found.redis == "not_configured" else "is denied access by Redis"
+    detail = f"This page {why}, so the numbers of accepted, waiting and recorded votes are unknown."
     if found.database == "unreachable":
         return Verdict("database_unreachable", "alarm", "The database can't be reached: counting waits.", detail)
     if found.workers is not None and found.workers.counting is None:
         title = "Nobody is counting: votes wait, none is lost."
         return Verdict("nobody_counts", "alarm", title, f"{_help(found.workers)} {detail}")
-    counted = "Somebody counts; the queue can't be seen." if found.workers else "Nothing can be seen of the pipeline."
+    counted = (
+        "Votes are being counted; the queue can't be read." if found.workers else "Nothing can be seen of the pipeline."
+    )
     return Verdict("unknown", "warning", counted, detail)
 
 
 def _without_workers(found: Inspection, queue: QueueStats) -> Verdict:
     if found.settling:
         detail = f"At this moment {_wait(queue, '')}. This page can't reach the database, which knows who counts."
-        return Verdict("unknown", "warning", "Votes are counted; by whom can't be seen.", detail)
+        return Verdict("unknown", "warning", "Votes are counted; by which worker is unknown.", detail)
     if found.database == "unreachable":
         title = f"The database can't be reached: counting waits, {_wait(queue)}."
-        detail = "Voting goes on. The dashboard shows what it knew last, and says since when."
+        detail = "Voting goes on. The dashboard shows the last known tally, and since when."
         return Verdict("database_unreachable", "alarm", title, detail)
     title = f"Who counts can't be seen: {_wait(queue)}."
-    return Verdict("unknown", "warning", title, "The database answers, but doesn't let this page in.")
+    return Verdict("unknown", "warning", title, "The database answers, but denies this page access.")
 
 
 def _wait(queue: QueueStats, lost: str = ", none is lost") -> str:
@@ -226,7 +228,7 @@ def _flow(flow: Mapping[str, Any] | None) -> dict[str, str] | None:
     if flow is None:
         return None
     rate = flow["per_second"]
-    note = "how many a second is not known yet" if rate is None else f"{_rate(rate)} a second"
+    note = "rate not known yet" if rate is None else f"{_rate(rate)} a second"
     return {"value": f"{flow['total']:,}", "note": note}
 
 

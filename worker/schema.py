@@ -43,13 +43,13 @@ async def apply_schema(connection: Connection) -> None:
     """Create or update the tables, unless another role owns them; raises NoTables and SchemaRefused."""
     if await connection.fetchval(KEPT_BY_OTHERS):
         if missing := sorted(row["name"] for row in await connection.fetch(MISSING)):
-            raise NoTables(f"the tables lack {', '.join(missing)}: renew them {BY_THE_OWNER}")
+            raise NoTables(f"the tables lack {', '.join(missing)}: update them {BY_THE_OWNER}")
         return
     schema = SCHEMA.read_text(encoding="utf-8")
     try:
         await connection.execute(schema)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise NoTables(f"{describe(error)}: make the tables {BY_THE_OWNER}") from error
+        raise NoTables(f"{describe(error)}: create the tables {BY_THE_OWNER}") from error
     except asyncpg.SyntaxOrAccessError as error:
         raise SchemaRefused(f"db/schema.sql{_line(schema, error)}: {describe(error)}") from error
 
@@ -75,5 +75,5 @@ if __name__ == "__main__":
         asyncio.run(main(Settings.from_env().database_url))
     except (SettingsError, NoTables, SchemaRefused, asyncpg.PostgresError, OSError, TimeoutError) as error:
         sys.exit(f"worker.schema: {error or type(error).__name__}")
-    print("the tables are made, and the roles tallyho_worker and tallyho_result may do what they must")
+    print("created the tables; the roles tallyho_worker and tallyho_result have the rights they need")
     print("give each a password in psql: \\password tallyho_worker, \\password tallyho_result")

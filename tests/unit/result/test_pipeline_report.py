@@ -125,20 +125,19 @@ def test_a_time_span_is_said_as_people_say_it(seconds: float, words: str) -> Non
             Inspection(None, ONE_COUNTS, redis="unreachable", intake=Intake("Redis holds it back", (WELL,))),
             "votes_refused",
             "Votes are refused: Redis holds it back.",
-            "Voters are asked to vote again. How many votes wait can't be known now.",
+            "Voters are asked to vote again. How many votes are waiting is unknown.",
         ),
         (
             Inspection(EMPTY, ONE_COUNTS, intake=Intake("", ())),
             "nobody_takes_votes",
             "No vote service is running: nobody can vote.",
-            "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings. "
-            "No vote waits.",
+            "None of ours is connected to Redis; another kind of service would show only by its votes. No vote waits.",
         ),
         (
             Inspection(EMPTY, ONE_COUNTS, intake=Intake("", (HANGS,))),
             "nobody_takes_votes",
             "No vote service is running: nobody can vote.",
-            "One has a connection to Redis, and nothing was heard for 12 s. No vote waits.",
+            "One is connected to Redis, but silent for 12 s. No vote waits.",
         ),
         (
             Inspection(EMPTY, ONE_COUNTS, intake=Intake("", (WELL, replace(WELL, unrecorded=3)))),
@@ -159,7 +158,7 @@ def test_a_time_span_is_said_as_people_say_it(seconds: float, words: str) -> Non
             Inspection(None, ONE_COUNTS, redis="broken", intake=TAKES),
             "queue_broken",
             "Redis holds something else where the queue should be.",
-            "The log of result says which key it is. Somebody must mend that; until then votes can't be counted.",
+            "The log of result says which key it is. Until somebody fixes it, votes can't be counted.",
         ),
     ],
 )
