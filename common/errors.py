@@ -1,4 +1,4 @@
-"""Errors: one shape for programs, one page for people, and nothing of our inside for anybody."""
+"""Errors: one format for programs, one page for people, no internals for anybody."""
 
 import errno
 from http import HTTPStatus
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class ErrorDetail(BaseModel):
-    code: str = Field(description="for programs: does not change")
+    code: str = Field(description="for programs; stable")
     message: str = Field(description="for people")
 
 
@@ -26,7 +26,7 @@ class ErrorBody(BaseModel):
 
 
 class Refused(Exception):
-    """A request that is not done, with what its sender should know."""
+    """A request that is refused, and what its sender is told."""
 
     def __init__(self, status: int, code: str, message: str, advice: str = "", *, retry_after: int = 2) -> None:
         super().__init__(message)
@@ -38,17 +38,17 @@ class Refused(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """503 and 429 mean: again, after a while."""
+        """503 and 429 say when to retry."""
         later = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
         return {"Retry-After": str(self._retry_after)} if self.status in later else {}
 
 
 def as_refused(error: Exception) -> Refused:
-    """Any error as an answer; what we did not foresee tells its sender nothing about our inside."""
+    """Any error as a refusal; an unexpected one reveals nothing internal."""
     match error:
         case Refused():
             return error
-        case OSError(errno=errno.ENAMETOOLONG):  # a file's name in an address
+        case OSError(errno=errno.ENAMETOOLONG):  # a file name in a URL
             return Refused(404, "not_found", "There is no such file.")
         case HTTPException(code=413):
             return Refused(413, "too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
@@ -60,7 +60,7 @@ def as_refused(error: Exception) -> Refused:
 
 
 def answer_errors(app: Quart) -> None:
-    """Answer every error of this application, also one that nobody foresaw."""
+    """Answer every error of this application, including unexpected ones."""
 
     async def answer(error: Exception) -> ResponseReturnValue:
         refused = as_refused(error)

@@ -27,16 +27,14 @@ from hypercorn.typing import (
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection
 
-from common.crowd import Crowd, allow_many_files
-from common.lag import watch_lag
+from common.connection_limits import ConnectionLimiter, raise_file_limit
+from common.health import Health, measure_event_loop_lag
 from common.logs import configure_logs
-from common.ops import Health
-from common.origin import Gate
+from common.origin import HostCheck
 from common.server import PatientConfig, listening
-from common.settings import NO_LIMITS, ConnectionLimits, Settings, SettingsError
+from common.settings import NO_LIMITS, ConnectionLimits, Settings, SettingsError, ignored_variables
 from common.tasks import end
 from common.traces import traces
-from common.unread import unread
 from common.viewer_stream import MAX_MESSAGE_BYTES
 
 STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
@@ -92,7 +90,7 @@ async def serve(
     app.asgi_http_class = _Finishing
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
-            others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
+            others = [tasks.create_task(loop) for loop in (*loops, measure_event_loop_lag())]
             try:
                 await _serve_until(stop, app, _config(bind, tls), limits, health, close)
             finally:
@@ -107,9 +105,9 @@ async def _serve_until(
     health: Health,
     close: Callable[[], None],
 ) -> None:
-    answers = _Answers(Gate(app))
+    answers = _Answers(HostCheck(app))
     try:
-        async with listening(answers, config, Crowd(limits)) as server:
+        async with listening(answers, config, ConnectionLimiter(limits)) as server:
             log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
             await stop.wait()
             health.stopping = True
@@ -206,11 +204,11 @@ def run(service: str, main: Callable[[Settings], Coroutine[Any, Any, None]]) -> 
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     configure_logs(settings, service)
-    for advice in unread().values():
+    for advice in ignored_variables().values():
         log.warning("setting_not_read", advice=advice)
     if url := getattr(settings, f"{service}_url", ""):  # in a container, `serving` tells a port that nobody can reach
         log.info("published", url=url)
-    allow_many_files()
+    raise_file_limit()
     problem: BaseException | None = None
     try:
         with traces(settings, service):

@@ -1,4 +1,4 @@
-"""Logs: events in the past tense with their facts; JSON, unless a person reads them on a terminal.
+"""Logs: events in the past tense with their facts, as JSON unless a person reads them on a terminal.
 
 No voter id is logged above the debug level.
 """
@@ -28,7 +28,7 @@ def configure_logs(settings: Settings, service: str) -> None:
             colors=log_format == "colour",
             pad_event_to=0,
             pad_level=False,
-            # where rich is installed, it would print every local variable of a traceback, secrets too
+            # where rich is installed, it would print all local variables in tracebacks, secrets included
             exception_formatter=structlog.dev.plain_traceback,
         )
     structlog.configure(

@@ -1,6 +1,6 @@
-"""Asks a service of this machine for its health, for a container that has no curl: `python -m common.probe 5000`.
+"""A container's health check, without curl: `python -m common.probe 5000` asks a service on this machine.
 
-Readiness, because a container that is not healthy is not started again: it is waited for, and shown.
+It checks readiness, because Docker does not restart an unhealthy container: it waits for it, and shows it.
 """
 
 import ssl
@@ -11,12 +11,12 @@ ANSWER_SECONDS = 2.5
 
 
 def problem(port: int, path: str = "/readyz") -> str:
-    """What is wrong with the service on this port, nothing if it is well."""
+    """What is wrong with the service on this port, "" if nothing is."""
     try:
         try:
             status, body = _ask(HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS), path)
         except (HTTPException, ConnectionResetError):
-            # it speaks TLS; its certificate is for the name that people use, which is not ours
+            # it speaks TLS, and its certificate is for its public name, not for 127.0.0.1
             context = ssl._create_unverified_context()
             status, body = _ask(HTTPSConnection("127.0.0.1", port, timeout=ANSWER_SECONDS, context=context), path)
     except (OSError, HTTPException) as error:

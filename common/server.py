@@ -16,8 +16,8 @@ import structlog
 from hypercorn.config import Config, Sockets
 from hypercorn.typing import ASGIFramework
 
+from common.connection_limits import ConnectionLimiter
 from common.connections import UNREAD_SECONDS, Connection
-from common.crowd import Crowd
 from common.tasks import end
 
 BACKLOG = 1024  # connections that wait to be taken
@@ -48,7 +48,7 @@ class PatientConfig(Config):
 
 
 @asynccontextmanager
-async def listening(app: ASGIFramework, config: Config, crowd: Crowd) -> AsyncIterator["Server"]:
+async def listening(app: ASGIFramework, config: Config, crowd: ConnectionLimiter) -> AsyncIterator["Server"]:
     """Within it the application is served; at its end every connection ends. Raises OSError if the port is taken."""
     async with _alive(app):
         sockets = config.create_sockets()
@@ -97,7 +97,9 @@ async def _live(app: ASGIFramework, scope: Any, receive: Any, send: Any) -> None
 class Server:
     """The connections of a service."""
 
-    def __init__(self, app: ASGIFramework, config: Config, crowd: Crowd, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, app: ASGIFramework, config: Config, crowd: ConnectionLimiter, sockets: list[socket.socket]
+    ) -> None:
         self._app = app
         self._config = config
         self._crowd = crowd

@@ -1,4 +1,4 @@
-"""Everything that can be set, read once from the environment.
+"""All settings, read once from the environment.
 
 Every setting is an environment variable of the same name in capitals; an empty one counts as not set. The options are
 `OPTION_A` to `OPTION_Z`. A secret may also come from a file: `NAME_FILE` holds its path. All mistakes are told before
@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from common.ballot import KEYS, Ballot, Option
-from common.machine import address_to_listen_on, tls_problems
+from common.preflight import address_to_listen_on, ignored_among, tls_problems
 
 SECRETS = ("secret_key", "redis_url", "database_url")
-# Everybody can read it here: whoever signs with it can vote as anybody.
+# Public: whoever knows the key can vote as anybody.
 DEVELOPMENT_KEY = "tallyho-development-key"
 
 Network = IPv4Network | IPv6Network
@@ -30,18 +30,18 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """How many connections a service may have; 0 is no limit."""
+    """How many connections a service may have; 0 means no limit."""
 
     most: int = 0
     most_per_address: int = 0
-    trusted: tuple[Network, ...] = ()  # proxies, behind whose addresses many are
+    trusted: tuple[Network, ...] = ()  # proxies, each of which stands for many clients
 
 
 NO_LIMITS = ConnectionLimits()
 
 
 class SettingsError(Exception):
-    """The environment can't be understood; the text lists every problem."""
+    """The environment is not valid; the text lists every problem."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
@@ -50,7 +50,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseModel):
-    """The settings of all services; each service uses those that concern it."""
+    """The settings of all services; each uses those that concern it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -168,7 +168,7 @@ class Settings(BaseModel):
             if len(label) > 200:
                 raise ValueError(f"a label has at most 200 characters, and {name} has {len(label)}")
             if (other := names.setdefault(" ".join(label.split()), name)) != name:
-                raise ValueError(f"{other} and {name} are both {label!r}: give each a label of its own")
+                raise ValueError(f"{other} and {name} are both {label!r}: give each its own label")
         return value
 
     @field_validator("redis_host")
@@ -231,7 +231,7 @@ class Settings(BaseModel):
 
     @property
     def redis_is_set(self) -> bool:
-        """Whether somebody said where Redis is; without it, the address is a guess."""
+        """Whether the address of Redis was set; otherwise it is a guess."""
         return bool({"redis_url", "redis_host"} & self.model_fields_set)
 
     @property
@@ -253,7 +253,7 @@ class Settings(BaseModel):
     def from_env(cls, services: Collection[str] = ()) -> "Settings":
         """Read the environment; raises SettingsError, which lists every problem.
 
-        With the names of services, also what they need of this machine: an address, files, a key of one's own.
+        Given names of services, also check what they need: an address of this machine, files, a secret key.
         """
         settings, problems = cls.understood(services)
         if problems:
@@ -262,7 +262,7 @@ class Settings(BaseModel):
 
     @classmethod
     def understood(cls, services: Collection[str] = ()) -> tuple["Settings", list[str]]:
-        """The settings, with the default for each one that can't be understood, and every problem."""
+        """The settings, with defaults in place of invalid ones, and every problem."""
         read = _read(os.environ)
         try:
             settings = cls(**read.values)
@@ -277,7 +277,7 @@ class Settings(BaseModel):
 
 @dataclass
 class _Environment:
-    """What the environment says: values, each as it may be shown, and what can't be read; by the names of fields."""
+    """What the environment says, by field: values, how each may be shown, and problems."""
 
     values: dict[str, Any] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
@@ -305,7 +305,7 @@ def _read(environ: Mapping[str, str]) -> _Environment:
 
 
 def _needs(settings: Settings, services: set[str], read: _Environment) -> Iterable[str]:
-    """What is missing for these services, as far as it doesn't follow from another problem."""
+    """What these services lack, unless it follows from another problem."""
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         here, missing = ("CERTIFICATE", "KEY") if settings.tls_certificate else ("KEY", "CERTIFICATE")
         yield f"TLS_{here} is set and TLS_{missing} is not: set both TLS_CERTIFICATE and TLS_KEY, or neither"
@@ -348,33 +348,33 @@ def _advice_on_network(part: str) -> str:
     try:
         meant = ip_network(part, strict=False)
     except ValueError:
-        return f"{part} is no address like 192.0.2.7 and no network like 10.0.0.0/8; several stand with commas"
-    return f"{part} is an address and a network in one: did you mean {part.partition('/')[0]} or {meant}?"
+        return f"{part} is neither an address like 192.0.2.7 nor a network like 10.0.0.0/8; separate several by commas"
+    return f"{part} has bits set outside its network: did you mean {part.partition('/')[0]} or {meant}?"
 
 
 def _readable_url(value: str) -> str:
-    """The URL as it is; raises ValueError, which does not show it, when its password is not written as it must be.
+    """The URL unchanged; raises ValueError, without showing it, when its password is not percent-encoded.
 
-    The libraries would take a part of the password for the port, and name it in their error.
+    The libraries would take part of the password for the port, and show it in their error.
     """
     try:
         place = urlsplit(value).netloc.rpartition("@")[2]
     except ValueError:
-        raise ValueError("can't be read as an address; an IPv6 address stands in [ ]") from None
+        raise ValueError("is not a valid URL; put an IPv6 address in [ ]") from None
     ports = [part.rpartition("]")[2].partition(":")[2] for part in place.split(",")]
     if not all(port.isdigit() for port in ports if port):
-        raise ValueError("the port is no number; in a password, write / ? # @ : as %2F %3F %23 %40 %3A")
+        raise ValueError("the port is not a number; in a password, write / ? # @ : as %2F %3F %23 %40 %3A")
     return value
 
 
 def _content(path: str) -> str:
-    """What a file holds; raises ValueError."""
+    """The content of a file; raises ValueError."""
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ValueError(f"can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ValueError("can't be read: it is no text in UTF-8") from None
+        raise ValueError("can't be read: not UTF-8 text") from None
     if not text:
         raise ValueError("the file is empty")
     return text
@@ -393,3 +393,9 @@ def _is_ipv6(host: str) -> bool:
 
 def _parts(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def ignored_variables() -> dict[str, str]:
+    """Variables that look like settings and are ignored, each with advice: a typo in a name has no other symptom."""
+    names = {name.upper() for name in Settings.model_fields} - {"OPTIONS"} | {f"OPTION_{key.upper()}" for key in KEYS}
+    return ignored_among(os.environ, names, [name.upper() for name in SECRETS])

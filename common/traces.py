@@ -1,7 +1,7 @@
-"""Traces, where they are wanted: one vote is one trace, from its request through the queue to the dashboards.
+"""Optional tracing: one vote is one trace, from its request through the queue to the dashboards.
 
-Off by default: then OpenTelemetry is neither needed nor imported, and every function here returns at once. What goes
-from one service to the next is a `traceparent` as W3C Trace Context defines it, and only that of a vote that is traced.
+Off by default: then OpenTelemetry is neither needed nor imported, and every function here returns at once. Services
+pass on a traced vote's `traceparent` as W3C Trace Context defines it, and nothing else.
 """
 
 import logging
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 TRACEPARENT_LENGTH = 55
-EXPORT_SECONDS = 1.0  # how long sending may take, also at the end, when the service should be gone soon
+EXPORT_SECONDS = 1.0  # how long sending may take, even at the end, when the service should exit soon
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
 
 log = structlog.get_logger()
 
-# As with logs and metrics, there is one for a process; None: off.
+# One per process, as with logs and metrics; None: off.
 _provider: "TracerProvider | None" = None
-# The request under way; each has a task of its own.
+# The current request; each has its own task.
 _request: "ContextVar[Span | None]" = ContextVar("request", default=None)
 
 
@@ -39,7 +39,7 @@ def is_on() -> bool:
 
 
 def use(provider: "TracerProvider | None") -> None:
-    """Trace with this provider, or not at all."""
+    """Trace with this provider, or with None not at all."""
     global _provider
     _provider = provider
 
@@ -53,7 +53,7 @@ def traces(settings: Settings, service: str) -> Iterator[None]:
     try:
         provider = _sending(settings.otel_exporter_otlp_endpoint, service)
     except ImportError as error:
-        # votes are worth more than traces
+        # taking votes matters more than tracing them
         log.warning("traces_off", problem=f"{error}: install observe/requirements-traces.txt")
         yield
         return
@@ -71,7 +71,7 @@ def _sending(endpoint: str, service: str) -> "TracerProvider":
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    # its attempts to send, again and again, are not worth a line each
+    # it would log a line for each attempt to send
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     provider = TracerProvider(resource=Resource.create({"service.name": f"tallyho-{service}"}))
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
@@ -83,7 +83,7 @@ def _sending(endpoint: str, service: str) -> "TracerProvider":
 def begin(
     name: str, *, of: str, parent: "str | Span | None" = None, linked: "Span | None" = None, start_ns: int | None = None
 ) -> "Span | None":
-    """Begin a span of this part of the system; `end` ends it. The parent may be a traceparent of another service."""
+    """Begin a span of this part of the system; `end` ends it. The parent may be another service's traceparent."""
     if _provider is None:
         return None
     from opentelemetry.trace import Link, SpanKind, set_span_in_context
@@ -99,7 +99,7 @@ def begin(
 def end(
     span: "Span | None", error: BaseException | None = None, attributes: Mapping[str, str | int] | None = None
 ) -> None:
-    """End a span, with what is known by now."""
+    """End a span, with its outcome."""
     if span is None:
         return
     from opentelemetry.trace import StatusCode
@@ -111,12 +111,12 @@ def end(
 
 
 def enter_request(span: "Span | None") -> None:
-    """What this task does from now on belongs to the request."""
+    """Whatever this task does from now on belongs to the request."""
     _request.set(span)
 
 
 def pushing() -> AbstractContextManager[str | None]:
-    """The span of a vote's way into the queue; gives the traceparent that goes with it, None if it is not traced."""
+    """The span of pushing a vote; yields the traceparent to send with it, None if it is not traced."""
     return nullcontext() if _provider is None else _pushing()
 
 
@@ -132,7 +132,7 @@ def _pushing() -> Iterator[str | None]:
 
 
 def traceparent(span: "Span | None") -> str | None:
-    """What names a span to other services, None if it is not traced."""
+    """Identifies a span to other services; None if it is not traced."""
     if span is None or not span.is_recording():
         return None
     context = span.get_span_context()

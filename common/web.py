@@ -18,8 +18,8 @@ from common.errors import ErrorBody as ErrorBody
 from common.errors import Refused as Refused
 from common.errors import answer_errors
 from common.errors import as_refused as as_refused
-from common.ops import Health, count_requests, ops_routes
-from common.proxies import TrustedProxies
+from common.health import Health, count_requests, health_routes
+from common.origin import TrustedProxies
 from common.settings import Settings
 
 BODY_SECONDS = 10  # for a request to come as a whole
@@ -89,7 +89,7 @@ def create_website(name: str, *, description: str, health: Health) -> Quart:
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0
     app.extensions[TEMPLATES] = templates = Templates(app)
     count_requests(app)
-    app.register_blueprint(ops_routes(health))
+    app.register_blueprint(health_routes(health))
     app.register_blueprint(_shared_files())
     answer_errors(app)
     _add_documentation(app, description)

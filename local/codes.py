@@ -7,9 +7,9 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from common.roll import Roll, new_code, voter_of_code
 from common.settings import Settings
 from common.vote_queue import QueueUnavailable
+from common.voter_roll import VoterRoll, new_code, voter_of_code
 from local import running
 from local.environment import is_set, load_settings
 from local.errors import LocalError
@@ -20,13 +20,13 @@ USUAL, MOST = 20, 100_000
 async def give_out(redis_url: str, secret_key: str, count: int) -> tuple[list[str], int]:
     """New codes, and how many are valid now."""
     codes = [new_code() for _ in range(count)]
-    async with Roll.open(redis_url) as roll:
+    async with VoterRoll.open(redis_url) as roll:
         return codes, await roll.add([voter_of_code(secret_key, code) for code in codes])
 
 
 async def forget(redis_url: str) -> int:
     """Make all codes void; returns how many there were."""
-    async with Roll.open(redis_url) as roll:
+    async with VoterRoll.open(redis_url) as roll:
         return await roll.clear()
 
 

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from itertools import combinations
 
-from common.settings import Settings
-from common.unread import unread
+from common.settings import Settings, ignored_variables
 from local.environment import PROJECT, environment, is_set
 from local.parts import is_whole
 from local.ports import free_port, port_advice, port_problem
@@ -76,7 +75,7 @@ def service_program(name: str, settings: Settings, ports: Mapping[str, int], url
     }
     defaults = {"LOG_FORMAT": "colour" if in_colour() else "console"}
     # What nobody reads was told once, by us, before the start.
-    inherited = {variable: value for variable, value in environment().items() if variable not in unread()}
+    inherited = {variable: value for variable, value in environment().items() if variable not in ignored_variables()}
     return Program(
         name=name,
         argv=(sys.executable, "-m", name),

@@ -6,9 +6,8 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from common.machine import address_to_listen_on
-from common.settings import Settings
-from common.unread import unread
+from common.preflight import address_to_listen_on
+from common.settings import Settings, ignored_variables
 from local import locks, running
 from local.environment import data_folder, is_set, load_settings
 from local.errors import LocalError
@@ -33,7 +32,7 @@ def up(names: Collection[str] = ()) -> None:
     """Run the parts of these names, all if there is no name, until a signal; raises LocalError."""
     parts = _ours(names)
     settings = load_settings(set(SERVICES) & set(parts), partial(_problems, names, parts))
-    for advice in unread().values():
+    for advice in ignored_variables().values():
         print(f"warning: {advice}", flush=True)
     data = settings.data_dir
     # Prometheus is no part that a run could be without the others: it comes with those it looks at.

@@ -1,7 +1,7 @@
 """Runs the result service: `python -m result`."""
 
+from common.health import Health
 from common.lifecycle import run, serve
-from common.ops import Health
 from common.settings import Settings
 from common.vote_queue import VoteQueue
 from result.app import create_app
@@ -12,7 +12,7 @@ from result.watch import watch_tally
 
 
 async def main(settings: Settings) -> None:
-    """Keep the board fresh, and serve it until a signal comes; Redis is only looked at, by the pipeline page."""
+    """Keep the board fresh, and serve it until a signal comes; only the pipeline page uses Redis."""
     viewers = Viewers()
     board = Board(settings.ballot, viewers)
     health = Health({"tally": board.check})

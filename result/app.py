@@ -9,8 +9,8 @@ from quart import Quart, Response, jsonify, render_template, request
 from quart.typing import ResponseReturnValue
 from quart_schema import document_response, hide
 
-from common.ops import Health
-from common.origin import beside, host_of
+from common.health import Health
+from common.origin import host_of, sibling_url
 from common.settings import Settings
 from common.web import INSTANCE, ErrorBody, Refused, believe_proxies, create_website, rfc3339
 from result.board import Board, NotReadYet
@@ -18,13 +18,13 @@ from result.live import add_live
 from result.pipeline import Pipeline, Sources
 from result.schema import PipelineBody, TallyBody, TallyTable
 
-FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are the full-width ones of the first four
+FORMULA_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four are full-width forms of the first four
 
 DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebSocket `/ws`."
 
 
 def create_app(settings: Settings, board: Board, health: Health, sources: Sources | None = None) -> Quart:
-    """The application, from its settings, the board that somebody keeps fresh, and where the pipeline can be seen."""
+    """The application, from its settings, a board that is kept fresh, and the sources of the pipeline page."""
     app = create_website("result", description=DESCRIPTION, health=health)
     _add_page(app, board, settings)
     _add_api(app, board)
@@ -49,7 +49,7 @@ def _add_page(app: Quart, board: Board, settings: Settings) -> None:
             snapshot=snapshot,
             stale_since=stale_since,
             server_now=rfc3339(datetime.now(UTC)),
-            ballot_url=settings.vote_url or beside(request.scheme, host, settings.vote_port),
+            ballot_url=settings.vote_url or sibling_url(request.scheme, host, settings.vote_port),
             instance=INSTANCE,
         )
         return page, {"Cache-Control": "no-store"}
@@ -80,8 +80,8 @@ def _add_api(app: Quart, board: Board) -> None:
     async def show_tally_as_csv() -> ResponseReturnValue:
         """The tally as CSV
 
-        A key or label that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line's
-        end) has an apostrophe before it.
+        A key or label that a spreadsheet would take for a formula (beginning with `=`, `+`, `-`, `@`, a tab or a line
+        break) is prefixed with an apostrophe.
         """
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, ["key", "label", "votes", "percent"])
@@ -103,8 +103,8 @@ def _add_pipeline(app: Quart, pipeline: Pipeline) -> None:
     async def show_pipeline() -> ResponseReturnValue:
         """How votes get from the voters to the tally
 
-        Asked again and again, it looks at most once a second, however many ask. What can't be known is null, and
-        `redis` and `database` say why.
+        The pipeline is inspected at most once a second, however many clients ask. What can't be known is null; `redis`
+        and `database` say why.
         """
         response: Response = jsonify(await pipeline.report())
         response.headers["Cache-Control"] = "no-store"
@@ -112,5 +112,5 @@ def _add_pipeline(app: Quart, pipeline: Pipeline) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """A text as no spreadsheet calculates with it; numbers are ours, and stay numbers."""
+    """A text that no spreadsheet evaluates; numbers are ours, and stay numbers."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value

@@ -9,7 +9,7 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from quart import Quart
 from quart.typing import ResponseReturnValue
 
-from common.origin import is_foreign
+from common.origin import is_cross_origin
 from result.viewers import Viewers
 
 PATH = "/ws"
@@ -34,7 +34,7 @@ class Live:
         self._viewers = viewers
 
     async def __call__(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        if scope["type"] == "websocket" and scope["path"] == PATH and not is_foreign(scope):
+        if scope["type"] == "websocket" and scope["path"] == PATH and not is_cross_origin(scope):
             await self._show(receive, send)
         else:
             await self._app(scope, receive, send)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from common import traces
-from common.bulk_histogram import BulkHistogram
+from common.metrics import BulkHistogram
 from result.tally import NO_HINT, Hint
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 60, 600)

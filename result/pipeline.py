@@ -1,8 +1,8 @@
-"""The pipeline at work: how votes get into the queue, how many wait and are recorded, and who counts them.
+"""The pipeline page's data: how votes get into the queue, how many wait and are recorded, and who counts them.
 
-One look serves everybody who watches, and nobody looks when nobody watches: a look is taken when somebody asks and the
-last one is too old. It goes to Redis and to the database, with ordinary rights: PostgreSQL shows locks and the names of
-connections to every role.
+One inspection serves everybody who watches, and there is none while nobody watches: the pipeline is inspected when
+somebody asks and the last report is too old. It takes ordinary rights in Redis and PostgreSQL, which shows locks and
+the names of connections to every role.
 """
 
 import asyncio
@@ -26,22 +26,20 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from common.counting import COUNTING_LOCK, WORKER
-from common.overview import Overview
+from common.presence import COUNTING_LOCK, WORKER, VoteService, list_vote_services
 from common.redis_client import client
-from common.vote_queue import QueueBroken, QueueFull, QueueUnavailable, VoteQueue
-from common.vote_services import VoteService, vote_services
+from common.vote_queue import QueueBroken, QueueFull, QueueStats, QueueUnavailable, VoteQueue
 from common.web import rfc3339
-from result.pipeline_report import Findings, Intake, State, Workers, verdict, words
+from result.pipeline_report import Inspection, Intake, State, Workers, panel_texts, verdict
 from result.watch import LOST
 
-LOOK_AT_MOST_EVERY_SECONDS = 0.8  # less than the second in which a page asks again, or it would get one look twice
-ANSWER_SECONDS = 1.5  # a server that takes longer counts as gone, so that the page goes on telling
-RATE_ACROSS_SECONDS = 5.0  # a rate across a longer gap would say little about now
-COMING_BACK_SECONDS = 5.0  # so much later than Redis, every vote service that runs is connected to it again
-# So much later than the last look, the connection is let go: before the server ends it, which its log calls FATAL.
-LET_GO_SECONDS = 5.0
-HISTORY = 60  # looks: a page that is opened beside others, or reloaded, has its charts at once
+REPORT_SECONDS = 0.8  # how old a report may be: less than the second after which a page asks again
+ANSWER_SECONDS = 1.5  # a server that takes longer counts as unreachable, so that the page keeps updating
+RATE_ACROSS_SECONDS = 5.0  # a rate across a longer gap would say little about the present
+COMING_BACK_SECONDS = 5.0  # after Redis is back, every running vote service has reconnected within this time
+# How long an unused connection is kept: less than the server's timeout, which it would log as FATAL.
+KEEP_CONNECTION_SECONDS = 5.0
+HISTORY = 60  # reports: a page that is opened beside others, or reloaded, has its charts at once
 REASON_CHARACTERS = 200
 TIME_CHARACTERS = 40
 CHARTED = (
@@ -49,7 +47,7 @@ CHARTED = (
     *("rejected", "viewers", "vote_services", "workers"),
 )
 
-# a worker asks for the lock again and again without waiting for it, so only its name shows one that stands by
+# a worker polls for the lock instead of waiting for it, so one that stands by can only be told by its name
 READ_WORKERS = """
 SELECT substr(activity.application_name, length($1) + 2) AS name, lock.pid IS NOT NULL AS counts
   FROM pg_stat_activity AS activity
@@ -61,8 +59,8 @@ SELECT substr(activity.application_name, length($1) + 2) AS name, lock.pid IS NO
  ORDER BY name
 """
 
-# The database is there, and doesn't let us in; whether it lets the worker in can't be told from that.
-_NOT_LET_IN = (
+# The database can be reached, but rejects us; whether it rejects the worker too is unknown.
+_ACCESS_DENIED = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InsufficientPrivilegeError,
@@ -74,8 +72,8 @@ log = structlog.get_logger()
 Answer = TypeVar("Answer")
 
 
-class NotSeen(Exception):
-    """A source tells nothing; `state` says why in one word, the text in more."""
+class SourceUnavailable(Exception):
+    """A source can't be read; `state` says why in one word, the text in more."""
 
     def __init__(self, state: State, problem: str) -> None:
         super().__init__(problem)
@@ -83,14 +81,14 @@ class NotSeen(Exception):
 
 
 async def _not_configured() -> Any:
-    raise NotSeen("not_configured", "nobody said where it is")
+    raise SourceUnavailable("not_configured", "its address is not set")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where to look; each raises NotSeen when it can't tell."""
+    """Where the data comes from; each raises SourceUnavailable when it can't be read."""
 
-    queue: Callable[[], Awaitable[Overview]] = _not_configured
+    queue: Callable[[], Awaitable[QueueStats]] = _not_configured
     workers: Callable[[], Awaitable[Workers]] = _not_configured
     intake: Callable[[], Awaitable[Intake]] = _not_configured
     viewers: Callable[[], int] = lambda: 0
@@ -104,35 +102,35 @@ class _Totals:
 
 
 class Pipeline:
-    """Looks at the pipeline for those who ask."""
+    """Inspects the pipeline on demand."""
 
     def __init__(self, sources: Sources, clock: Callable[[], float] = time.monotonic) -> None:
         self.history: deque[dict[str, Any]] = deque(maxlen=HISTORY)
         self._sources = sources
         self._clock = clock
-        self._looking = asyncio.Lock()
+        self._inspecting = asyncio.Lock()
         self._report: dict[str, Any] | None = None
-        self._looked_at = self._seen_at = 0.0  # when the last look began, and ended
+        self._began_at = self._ended_at = 0.0  # the last inspection
         self._totals: _Totals | None = None
         self._states: dict[str, State] = {}
-        self._redis_gone_at: float | None = None  # when a look last found it so
+        self._redis_gone_at: float | None = None  # when it was last found unreachable
 
     async def report(self) -> dict[str, Any]:
-        """What the last look found; takes a new one if that is too long ago.
+        """The last report, or a new one if that is too old.
 
-        Who asks while one is taken is told what it finds: while a server hangs, a look takes seconds.
+        Whoever asks during an inspection gets its report: while a server hangs, an inspection takes seconds.
         """
         asked = self._clock()
-        async with self._looking:
-            is_old = asked > self._seen_at and asked - self._looked_at >= LOOK_AT_MOST_EVERY_SECONDS
+        async with self._inspecting:
+            is_old = asked > self._ended_at and asked - self._began_at >= REPORT_SECONDS
             if self._report is None or is_old:
-                self._looked_at = self._clock()
-                self._report = await self._look()
-                self._seen_at = self._clock()
+                self._began_at = self._clock()
+                self._report = await self._inspect()
+                self._ended_at = self._clock()
                 self.history.append({name: self._report[name] for name in CHARTED})
             return self._report
 
-    async def _look(self) -> dict[str, Any]:
+    async def _inspect(self) -> dict[str, Any]:
         read_at = datetime.now(UTC)
         (queue, redis), (workers, database), (intake, _) = await asyncio.gather(
             self._ask("redis", self._sources.queue),
@@ -141,7 +139,7 @@ class Pipeline:
         )
         before, self._totals = self._totals, _totals(queue, self._clock())
         accepted, recorded = _rates(before, self._totals)
-        found = Findings(
+        found = Inspection(
             *(queue, workers, redis, database, intake),
             settling=bool(recorded),
             arriving=bool(accepted),
@@ -162,7 +160,7 @@ class Pipeline:
             "redis": redis,
             "database": database,
         }
-        return {**asdict(verdict(found)), **figures, "words": words(figures)}
+        return {**asdict(verdict(found)), **figures, "words": panel_texts(figures)}
 
     async def _ask(self, name: str, source: Callable[[], Awaitable[Answer]]) -> tuple[Answer | None, State]:
         answer: Answer | None = None
@@ -170,9 +168,9 @@ class Pipeline:
         problem = ""
         try:
             answer = await source()
-        except NotSeen as error:
+        except SourceUnavailable as error:
             state, problem = error.state, str(error)
-        if state != self._states.get(name, "answers"):  # one line per change, not per look
+        if state != self._states.get(name, "answers"):  # one line per change, not per inspection
             log.info("pipeline_seen_again" if answer else "pipeline_not_seen", of=name, problem=problem)
         self._states[name] = state
         return answer, state
@@ -184,12 +182,12 @@ class Pipeline:
         return self._redis_gone_at is not None and now - self._redis_gone_at < COMING_BACK_SECONDS
 
 
-def _totals(queue: Overview | None, at: float) -> _Totals | None:
+def _totals(queue: QueueStats | None, at: float) -> _Totals | None:
     return None if queue is None else _Totals(at, queue.counted + queue.waiting, queue.counted)
 
 
 def _rates(before: _Totals | None, now: _Totals | None) -> tuple[float | None, float | None]:
-    """How many votes a second were accepted and recorded since the last look, None where that can't be said."""
+    """How many votes a second were accepted and recorded since the last inspection, None if unknown."""
     if before is None or now is None or not 0 < (seconds := now.at - before.at) <= RATE_ACROSS_SECONDS:
         return None, None
     if now.accepted < before.accepted or now.recorded < before.recorded:
@@ -197,8 +195,8 @@ def _rates(before: _Totals | None, now: _Totals | None) -> tuple[float | None, f
     return (now.accepted - before.accepted) / seconds, (now.recorded - before.recorded) / seconds
 
 
-def _reasons(queue: Overview) -> list[dict[str, str]]:
-    """Why the last rejected messages were, the newest first; the messages themselves are not everybody's business."""
+def _reasons(queue: QueueStats) -> list[dict[str, str]]:
+    """The reasons of the last rejections, newest first; the messages themselves are not for everybody to see."""
     return [
         {"reason": _first_line(rejection.reason), "rejected_at": rejection.rejected_at[:TIME_CHARACTERS]}
         for rejection in reversed(queue.last_rejected)
@@ -206,7 +204,7 @@ def _reasons(queue: Overview) -> list[dict[str, str]]:
 
 
 def _first_line(reason: str) -> str:
-    # PostgreSQL's further lines quote the row
+    # further lines of PostgreSQL's quote the row
     return (reason.splitlines() or [""])[0][:REASON_CHARACTERS]
 
 
@@ -218,7 +216,7 @@ def _services(intake: Intake) -> list[dict[str, Any]] | None:
 
 
 class WorkersInDatabase:
-    """Reads who counts, on a connection that is let go when nobody has looked for a while."""
+    """Reads who counts, on a connection that is closed when it has not been used for a while."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -226,24 +224,24 @@ class WorkersInDatabase:
         self._let_go: asyncio.TimerHandle | None = None
 
     async def read(self) -> Workers:
-        """Who counts and who stands by; raises NotSeen."""
+        """Who counts and who stands by; raises SourceUnavailable."""
         if self._let_go is not None:
             self._let_go.cancel()
-        self._let_go = asyncio.get_running_loop().call_later(ANSWER_SECONDS + LET_GO_SECONDS, self.close)
+        self._let_go = asyncio.get_running_loop().call_later(ANSWER_SECONDS + KEEP_CONNECTION_SECONDS, self.close)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 rows = await (await self._connected()).fetch(READ_WORKERS, WORKER, COUNTING_LOCK)
-        except _NOT_LET_IN as error:
-            raise NotSeen("refuses", str(error)) from error
+        except _ACCESS_DENIED as error:
+            raise SourceUnavailable("refuses", str(error)) from error
         except LOST as error:
             self.close()
-            raise NotSeen("unreachable", str(error) or type(error).__name__) from error
+            raise SourceUnavailable("unreachable", str(error) or type(error).__name__) from error
         names = {row["name"]: row["counts"] for row in rows}
         counting = next((name for name, counts in names.items() if counts), None)
         return Workers(counting, tuple(name for name, counts in names.items() if not counts))
 
     def close(self) -> None:
-        """Let go of the connection, at once."""
+        """Close the connection at once."""
         if self._let_go is not None:
             self._let_go.cancel()
         connection, self._connection = self._connection, None
@@ -265,15 +263,15 @@ class WorkersInDatabase:
 async def open_sources(
     queue: VoteQueue, redis_url: str, database_url: str, viewers: Callable[[], int], *, redis_is_set: bool
 ) -> AsyncIterator[Sources]:
-    """The real ones; they connect when first asked, and let go at the end."""
+    """The real sources; they connect when first used, and close at the end."""
     workers = WorkersInDatabase(database_url)
     async with client(redis_url, ANSWER_SECONDS) as redis:
         try:
             yield Sources(
-                queue=seen_in_redis(queue.overview, address_is_set=redis_is_set),
+                queue=read_from_redis(queue.stats, address_is_set=redis_is_set),
                 workers=workers.read,
-                intake=seen_in_redis(
-                    intake_reader(queue.check_writable, lambda: vote_services(redis)), address_is_set=redis_is_set
+                intake=read_from_redis(
+                    intake_reader(queue.check_writable, lambda: list_vote_services(redis)), address_is_set=redis_is_set
                 ),
                 viewers=viewers,
             )
@@ -281,24 +279,24 @@ async def open_sources(
             workers.close()
 
 
-def seen_in_redis(ask: Callable[[], Awaitable[Answer]], *, address_is_set: bool) -> Callable[[], Awaitable[Answer]]:
-    """Asks Redis, for so long as a page waits; what is returned raises NotSeen."""
+def read_from_redis(ask: Callable[[], Awaitable[Answer]], *, address_is_set: bool) -> Callable[[], Awaitable[Answer]]:
+    """Asks Redis, for no longer than a page waits; the returned function raises SourceUnavailable."""
 
     async def read() -> Answer:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await ask()
         except QueueUnavailable as error:
-            raise NotSeen(_redis_state(error, address_is_set), str(error)) from error
+            raise SourceUnavailable(_redis_state(error, address_is_set), str(error)) from error
         except TimeoutError as error:
-            raise NotSeen("unreachable", f"Redis: no answer within {ANSWER_SECONDS} s") from error
+            raise SourceUnavailable("unreachable", f"Redis: no answer within {ANSWER_SECONDS} s") from error
 
     return read
 
 
 def _redis_state(error: QueueUnavailable, address_is_set: bool) -> State:
     if not address_is_set:
-        return "not_configured"  # nobody said that there is a Redis where we looked
+        return "not_configured"  # the default address is only a guess
     if isinstance(error, QueueBroken):
         return "broken"
     return "refuses" if isinstance(error.__cause__, ResponseError | AuthenticationError) else "unreachable"
@@ -307,7 +305,7 @@ def _redis_state(error: QueueUnavailable, address_is_set: bool) -> State:
 def intake_reader(
     check_writable: Callable[[], Awaitable[None]], services: Callable[[], Awaitable[tuple[VoteService, ...]]]
 ) -> Callable[[], Awaitable[Intake]]:
-    """Asks Redis whether it would take a vote, and which vote services it knows."""
+    """Asks Redis whether it would take a vote, and which vote services are connected."""
 
     async def refusal() -> str | None:
         try:
@@ -329,7 +327,7 @@ def intake_reader(
 
 
 def _why(error: QueueUnavailable) -> str | None:
-    """Why Redis takes no votes, in few words; None if it was not reached, or won't say."""
+    """Why Redis takes no votes, in few words; None if it can't be reached, or won't say."""
     cause = error.__cause__
     if isinstance(error, QueueFull):
         return "Redis has no memory left"

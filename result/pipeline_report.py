@@ -1,26 +1,25 @@
-"""What is to be said of the pipeline, in a sentence and in figures. Pure: the same findings are always told the same.
+"""What the pipeline page says, in a sentence and in figures. Pure: the same inspection always yields the same text.
 
-The worst comes first. That is a voter who can't vote; then votes that nobody counts, which wait and are not lost.
+The worst comes first: voters who can't vote, then votes that nobody counts, which wait and are not lost.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from common.counting import DELAYED_SECONDS
-from common.overview import Overview
-from common.vote_services import LATELY_SECONDS, VoteService
+from common.presence import RECENT_SECONDS, VoteService
+from common.vote_queue import QueueStats
 
-IN_THE_FILE = "What was accepted is in Redis' append-only file, and is counted when Redis is back."
-UNKNOWN = {"value": "?", "note": "can't be known now"}
-REFUSED_BY_CHANCE = 10  # votes: so many may be one visitor's mistake
+IN_THE_FILE = "Accepted votes are in Redis' append-only file, and are counted once Redis is back."
+UNKNOWN = {"value": "?", "note": "unknown"}
+REFUSED_BY_CHANCE = 10  # votes: that many may be one visitor's mistake
 
 State = Literal["answers", "unreachable", "refuses", "broken", "not_configured"]
 
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers that the database knows; one counts, or none does."""
+    """The workers connected to the database; one counts, or none does."""
 
     counting: str | None
     standing_by: tuple[str, ...]
@@ -28,13 +27,13 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How votes get into the queue. What can't be known is None."""
+    """How votes get into the queue; None means unknown."""
 
     refusal: str | None  # why Redis takes no votes, "" if it does
     services: tuple[VoteService, ...] | None
 
     @property
-    def lately(self) -> tuple[int, int, int]:
+    def recent(self) -> tuple[int, int, int]:
         """How many votes all vote services accepted, refused and left in doubt in the last seconds."""
         services = self.services or ()
         return (
@@ -45,18 +44,18 @@ class Intake:
 
     @property
     def running(self) -> int:
-        """How many vote services speak."""
+        """How many vote services report."""
         return sum(not service.is_silent for service in self.services or ())
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What one look found; `settling`: votes left the queue since the look before, `arriving`: votes came into it.
+class Inspection:
+    """What one inspection found; `settling`, `arriving`: votes left or entered the queue since the previous one.
 
-    `just_back`: Redis was gone a moment ago, so that the vote services may not have come back to it yet.
+    `just_back`: Redis was unreachable a moment ago, so the vote services may not have reconnected yet.
     """
 
-    queue: Overview | None = None
+    queue: QueueStats | None = None
     workers: Workers | None = None
     redis: State = "answers"
     database: State = "answers"
@@ -68,7 +67,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One sentence, one that explains it, and how bad it is; `state` is the same in one word, for programs."""
+    """A sentence, an explanation, and how bad it is; `state` is the same in one word, for programs."""
 
     state: str
     severity: Literal["well", "warning", "alarm"]
@@ -76,13 +75,13 @@ class Verdict:
     detail: str
 
 
-def verdict(found: Findings) -> Verdict:
-    """What the findings mean; what can't be known is said to be so."""
+def verdict(found: Inspection) -> Verdict:
+    """What the inspection means; unknowns are called unknown."""
     counting = _counting(found)
     return _no_way_in(found) or _told_to_vote_again(found, counting) or counting
 
 
-def _no_way_in(found: Findings) -> Verdict | None:
+def _no_way_in(found: Inspection) -> Verdict | None:
     """Nobody can vote, although Redis answers."""
     if found.intake is None:
         return None
@@ -97,14 +96,14 @@ def _no_way_in(found: Findings) -> Verdict | None:
     return None
 
 
-def _told_to_vote_again(found: Findings, counting: Verdict) -> Verdict | None:
-    """Some can't vote, or all for a reason that lies with their votes."""
+def _told_to_vote_again(found: Inspection, counting: Verdict) -> Verdict | None:
+    """Some can't vote, or all are refused because of their votes."""
     if found.intake is None or counting.severity == "alarm":
         return None
-    accepted, refused, unrecorded = found.intake.lately
+    accepted, refused, unrecorded = found.intake.recent
     if unrecorded:
         title = f"Voters are asked to vote again: {_votes(unrecorded)} may not have been recorded."
-        detail = f"In the last {LATELY_SECONDS} s: {accepted:,} accepted, {refused:,} refused."
+        detail = f"In the last {RECENT_SECONDS} s: {accepted:,} accepted, {refused:,} refused."
         return Verdict("votes_in_doubt", "warning", title, f"{detail} Redis was slow, full, or gone for a moment.")
     if refused >= REFUSED_BY_CHANCE and not accepted:
         title = f"All of the last {refused:,} votes were refused."
@@ -115,22 +114,22 @@ def _told_to_vote_again(found: Findings, counting: Verdict) -> Verdict | None:
 
 def _silence(services: Sequence[VoteService]) -> str:
     if not services:
-        return "None of ours has a connection to Redis; one of another kind is seen only by the votes that it brings."
-    hanging = "One has" if len(services) == 1 else f"{len(services)} have"
-    seconds = min(service.silent_seconds for service in services)  # whole ones: Redis tells no less
+        return "None of ours is connected to Redis; another kind of service would show only by its votes."
+    hanging = "One is" if len(services) == 1 else f"{len(services)} are"
+    seconds = min(service.silent_seconds for service in services)  # Redis reports whole seconds
     silence = f"{seconds} s" if seconds < 60 else duration(seconds)
-    return f"{hanging} a connection to Redis, and nothing was heard for {silence}."
+    return f"{hanging} connected to Redis, but silent for {silence}."
 
 
-def _left(found: Findings) -> str:
-    """What becomes of the votes that were accepted until now."""
-    waiting = "how many votes wait can't be known now" if found.queue is None else _wait(found.queue)
+def _left(found: Inspection) -> str:
+    """What becomes of the votes accepted so far."""
+    waiting = "how many votes are waiting is unknown" if found.queue is None else _wait(found.queue)
     nobody = found.workers is not None and found.workers.counting is None
     return f"{waiting[0].upper()}{waiting[1:]}.{' Nobody is counting.' if nobody else ''}"
 
 
-def _counting(found: Findings) -> Verdict:
-    """What becomes of votes that are accepted."""
+def _counting(found: Inspection) -> Verdict:
+    """What becomes of accepted votes."""
     if found.queue is None:
         return _without_queue(found)
     if found.workers is None:
@@ -138,46 +137,48 @@ def _counting(found: Findings) -> Verdict:
     if found.workers.counting is None:
         return Verdict("nobody_counts", "alarm", f"Nobody is counting: {_wait(found.queue)}.", _help(found.workers))
     age = found.queue.oldest_seconds()
-    if age is not None and age > DELAYED_SECONDS:
+    if age is not None and found.queue.is_delayed():
         title = f"Counting is delayed: {_wait(found.queue)}."
         return Verdict("delayed", "warning", title, f"The oldest has waited for {duration(age)}.")
     return Verdict("counting", "well", "Votes are counted as they come.", f"At this moment {_wait(found.queue, '')}.")
 
 
-def _without_queue(found: Findings) -> Verdict:
+def _without_queue(found: Inspection) -> Verdict:
     if found.redis == "unreachable":
         more = " The database can't be reached either." if found.database == "unreachable" else ""
-        detail = f"{IN_THE_FILE} Until then nobody can know how many votes wait.{more}"
+        detail = f"{IN_THE_FILE} Until then the number of waiting votes is unknown.{more}"
         return Verdict(
             "redis_unreachable", "alarm", "Redis can't be reached: voting is refused, nothing is lost.", detail
         )
     if found.redis == "broken":
-        detail = "The log of result says which key it is. Somebody must mend that; until then votes can't be counted."
+        detail = "The log of result says which key it is. Until somebody fixes it, votes can't be counted."
         return Verdict("queue_broken", "alarm", "Redis holds something else where the queue should be.", detail)
-    why = "is not told where Redis is (REDIS_URL)" if found.redis == "not_configured" else "is not let in by Redis"
-    detail = f"This page {why}, so it can't know how many votes are accepted, wait or are recorded."
+    why = "doesn't know where Redis is (REDIS_URL)" if found.redis == "not_configured" else "is denied access by Redis"
+    detail = f"This page {why}, so the numbers of accepted, waiting and recorded votes are unknown."
     if found.database == "unreachable":
         return Verdict("database_unreachable", "alarm", "The database can't be reached: counting waits.", detail)
     if found.workers is not None and found.workers.counting is None:
         title = "Nobody is counting: votes wait, none is lost."
         return Verdict("nobody_counts", "alarm", title, f"{_help(found.workers)} {detail}")
-    counted = "Somebody counts; the queue can't be seen." if found.workers else "Nothing can be seen of the pipeline."
+    counted = (
+        "Votes are being counted; the queue can't be read." if found.workers else "Nothing can be seen of the pipeline."
+    )
     return Verdict("unknown", "warning", counted, detail)
 
 
-def _without_workers(found: Findings, queue: Overview) -> Verdict:
+def _without_workers(found: Inspection, queue: QueueStats) -> Verdict:
     if found.settling:
         detail = f"At this moment {_wait(queue, '')}. This page can't reach the database, which knows who counts."
-        return Verdict("unknown", "warning", "Votes are counted; by whom can't be seen.", detail)
+        return Verdict("unknown", "warning", "Votes are counted; by which worker is unknown.", detail)
     if found.database == "unreachable":
         title = f"The database can't be reached: counting waits, {_wait(queue)}."
-        detail = "Voting goes on. The dashboard shows what it knew last, and says since when."
+        detail = "Voting goes on. The dashboard shows the last known tally, and since when."
         return Verdict("database_unreachable", "alarm", title, detail)
     title = f"Who counts can't be seen: {_wait(queue)}."
-    return Verdict("unknown", "warning", title, "The database answers, but doesn't let this page in.")
+    return Verdict("unknown", "warning", title, "The database answers, but denies this page access.")
 
 
-def _wait(queue: Overview, lost: str = ", none is lost") -> str:
+def _wait(queue: QueueStats, lost: str = ", none is lost") -> str:
     if queue.waiting == 0:
         return "no vote waits"
     return f"{queue.waiting:,} {'vote waits' if queue.waiting == 1 else 'votes wait'}{lost}"
@@ -189,8 +190,8 @@ def _help(workers: Workers) -> str:
     return "No worker is connected to the database. As soon as one is, it counts what waits."
 
 
-def words(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """A value and a note for each panel of the page, for the page without JavaScript and the one with it."""
+def panel_texts(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """A value and a note for each panel of the page, with or without JavaScript."""
     said = {
         "accepted": _flow(figures["accepted"]),
         "waiting": _count(figures["waiting"], "not yet recorded"),
@@ -205,7 +206,7 @@ def words(figures: Mapping[str, Any]) -> dict[str, dict[str, str]]:
 
 
 def duration(seconds: float) -> str:
-    """A time span as people say it."""
+    """A duration for people."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -227,7 +228,7 @@ def _flow(flow: Mapping[str, Any] | None) -> dict[str, str] | None:
     if flow is None:
         return None
     rate = flow["per_second"]
-    note = "how many a second is not known yet" if rate is None else f"{_rate(rate)} a second"
+    note = "rate not known yet" if rate is None else f"{_rate(rate)} a second"
     return {"value": f"{flow['total']:,}", "note": note}
 
 
@@ -251,7 +252,7 @@ def _voting(services: Sequence[Mapping[str, Any]] | None) -> dict[str, str] | No
     running = sum(service["does"] != "silent" for service in services)
     refused = sum(service["refused"] + service["unrecorded"] for service in services)
     among = refused + sum(service["accepted"] for service in services)
-    note = f"{refused:,} of {among:,} not accepted in {LATELY_SECONDS} s" if refused else "no vote refused lately"
+    note = f"{refused:,} of {among:,} not accepted in {RECENT_SECONDS} s" if refused else "no vote refused lately"
     return {"value": f"{running or 'none'}", "note": note}
 
 

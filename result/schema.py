@@ -1,4 +1,4 @@
-"""The bodies of the result API, as its documentation shows them."""
+"""The bodies of the result API, as documented."""
 
 from typing import ClassVar
 
@@ -22,7 +22,7 @@ class TallyBody(BaseModel):
 
 class Flow(BaseModel):
     total: int = Field(description="since the queue began")
-    per_second: float | None = Field(description="since the look before; null if that was too long ago")
+    per_second: float | None = Field(description="since the previous reading; null if that is too long ago")
 
 
 class WorkersBody(BaseModel):
@@ -33,9 +33,9 @@ class WorkersBody(BaseModel):
 class VoteServiceBody(BaseModel):
     name: str = Field(description="host:process")
     accepted: int = Field(description="votes of the last 10 s")
-    refused: int = Field(description="for a reason that lies with the vote or its voter")
+    refused: int = Field(description="because of the vote or its voter")
     unrecorded: int = Field(description="their voters were asked to vote again")
-    silent_seconds: int = Field(description="since it last said anything, by Redis' clock")
+    silent_seconds: int = Field(description="since its last report, by Redis' clock")
     does: str = Field(description="takes votes, refuses votes or silent")
 
 
@@ -57,23 +57,23 @@ class PipelineBody(BaseModel):
     severity: str = Field(description="well, warning or alarm")
     title: str = Field(description="the state in one sentence")
     detail: str
-    read_at: str = Field(description="when this was found, RFC 3339 in UTC")
+    read_at: str = Field(description="when this was read, RFC 3339 in UTC")
     accepted: Flow | None
     waiting: int | None = Field(description="accepted votes that are not yet counted")
     oldest_waiting_seconds: float | None = Field(description="0 when none waits")
     recorded: Flow | None = Field(description="settled: recorded, rejected, or dropped by a reset")
     rejected: int | None
-    last_rejected: list[RejectionBody] | None = Field(description="the newest first")
+    last_rejected: list[RejectionBody] | None = Field(description="newest first")
     refusal: str | None = Field(description='why Redis takes no votes now, "" if it does')
     vote_services: list[VoteServiceBody] | None
     workers: WorkersBody | None
-    viewers: int = Field(description="open dashboards of this process")
+    viewers: int = Field(description="dashboards connected to this process")
     redis: str = Field(description="answers, unreachable, refuses, broken or not_configured")
     database: str = Field(description="answers, unreachable, refuses or not_configured")
-    words: dict[str, PanelWords] = Field(description="the figures as the page writes them")
+    words: dict[str, PanelWords] = Field(description="the figures as the page shows them")
 
 
 class TallyTable(BaseModel):
-    """A line for each option: key, label, votes, percent."""
+    """A line per option: key, label, votes, percent."""
 
     MEDIA_TYPE: ClassVar[str] = "text/csv"

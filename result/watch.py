@@ -1,4 +1,4 @@
-"""Keeping the tally fresh. A notification is only a hint that it is time to read; the table is the truth."""
+"""Keeping the tally fresh. A notification is only a hint to read the table, which is the source of truth."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,17 @@ import structlog
 from asyncpg import Connection
 
 from common import traces
-from common.ballot import CHANNEL
-from common.reachable import Reachable
+from common.message import CHANNEL
+from common.metrics import Reachability
 from result.tally import Hint, Tally, UnreadableTally, read_tally
 
 READ_AT_MOST_EVERY_SECONDS = 0.1  # with nobody or with many to show it to
-READ_FOR_FEW_EVERY_SECONDS = 0.02  # a vote waits for the next reading: half of this is what a viewer feels of it
-SNAPSHOTS_PER_SECOND = 5000  # to all viewers together, until there are so many that each gets ten a second
-READ_AT_LEAST_EVERY_SECONDS = 1.5  # a notification may be lost with its connection, and nobody would know
+READ_FOR_FEW_EVERY_SECONDS = 0.02  # a vote waits for the next read, half of this on average
+SNAPSHOTS_PER_SECOND = 5000  # to all viewers together, until each gets only ten a second
+READ_AT_LEAST_EVERY_SECONDS = 1.5  # a notification may be lost unnoticed with its connection
 BACK_OFF_SECONDS = (0.1, 1.0)  # first and longest pause before the next try
 
-# Should we be gone, the server does not go on without us.
+# So that the server does not go on working for a client that is gone.
 CONNECTION_SETTINGS = {
     "application_name": "tallyho-result",
     "statement_timeout": "5s",
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class _Hints:
-    """What PostgreSQL told us since the last reading."""
+    """What PostgreSQL has told us since the last read."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
@@ -50,7 +50,7 @@ class _Hints:
         self.event.set()
 
     def take(self) -> Hint:
-        """What was said; from now on the next hints are gathered."""
+        """The hints so far; starts collecting anew."""
         taken = Hint(self._first_at, tuple(self._traceparents))
         self._first_at, self._traceparents = None, []
         self.event.clear()
@@ -58,17 +58,17 @@ class _Hints:
 
 
 class TablesMissing(Exception):
-    """The database is there, its tables are not."""
+    """The database has no tables yet."""
 
 
-# A connection that was cut in the middle of an answer is an InternalClientError, which is none of the other two.
+# InternalClientError: the connection was cut in the middle of an answer; it is not a subclass of the others.
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 Unavailable = (TablesMissing, UnreadableTally, *LOST)
 
 
-def pause_seconds(viewers: int) -> float:
-    """From one reading to the next: few viewers are shown a change sooner, because that costs little."""
+def read_interval(viewers: int) -> float:
+    """Seconds from one read to the next: few viewers are shown changes sooner, because that costs little."""
     if viewers == 0:
         return READ_AT_MOST_EVERY_SECONDS
     return min(READ_AT_MOST_EVERY_SECONDS, max(READ_FOR_FEW_EVERY_SECONDS, viewers / SNAPSHOTS_PER_SECOND))
@@ -77,14 +77,14 @@ def pause_seconds(viewers: int) -> float:
 async def watch_tally(
     database_url: str, show: Callable[[Tally], None], count_viewers: Callable[[], int] = lambda: 0
 ) -> None:
-    """Read the tally after each change and show it, for ever, through lost connections."""
+    """Read the tally after each change and show it, for ever, despite lost connections."""
     pause, longest = BACK_OFF_SECONDS
     connected = None
-    server = Reachable("postgresql")
+    server = Reachability("postgresql")
     while True:
         try:
             async with _listen(database_url) as (connection, hints):
-                # the first read also shows what happened while nobody listened
+                # the first read also covers what happened while nobody listened
                 async for tally in _readings(connection, hints, count_viewers):
                     server.answers()
                     if not connected:
@@ -104,7 +104,7 @@ async def _readings(connection: Connection, hints: _Hints, count_viewers: Callab
     while True:
         began = time.perf_counter()
         yield await read_tally(connection, hints.take())
-        await asyncio.sleep(began + pause_seconds(count_viewers()) - time.perf_counter())
+        await asyncio.sleep(began + read_interval(count_viewers()) - time.perf_counter())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(READ_AT_LEAST_EVERY_SECONDS):
                 await hints.event.wait()
@@ -112,12 +112,12 @@ async def _readings(connection: Connection, hints: _Hints, count_viewers: Callab
 
 @contextlib.asynccontextmanager
 async def _listen(database_url: str) -> AsyncIterator[tuple[Connection, _Hints]]:
-    """A connection of its own: a pool would give the listener away (asyncpg #189)."""
+    """A dedicated connection: a pool would drop the listener (asyncpg #189)."""
     connection = await asyncpg.connect(database_url, timeout=5, command_timeout=5, server_settings=CONNECTION_SETTINGS)
     hints = _Hints()
     try:
         if await connection.fetchval("SELECT to_regclass('tallies')") is None:
-            raise TablesMissing("the worker has not made the tables yet")
+            raise TablesMissing("the worker has not created the tables yet")
         connection.add_termination_listener(lambda _: hints.event.set())
         await connection.add_listener(CHANNEL, hints.notified)
         yield connection, hints

@@ -4,8 +4,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from common.overview import LAST_REJECTED, MESSAGE_BYTES, Overview, Rejection, cast_time, rejection_note
-from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, Peek, QueueUnavailable
+from common.message import MESSAGE_BYTES, Rejection, cast_time, rejection_note
+from common.vote_queue import LAST_REJECTED, PUSH_TIMEOUT_SECONDS, NotPushed, Peek, QueueStats, QueueUnavailable
 
 
 class FakeVoteQueue:
@@ -89,11 +89,11 @@ class FakeVoteQueue:
         await self._answer()
         return str(self.resets)
 
-    async def overview(self) -> Overview:
+    async def stats(self) -> QueueStats:
         await self._answer()
         last = [Rejection(note["message"], note["reason"], "") for note in self.rejected[-LAST_REJECTED:]]
         oldest = cast_time([message[:MESSAGE_BYTES] for message in self.messages[:1]])
-        return Overview(len(self.messages), self.counted, oldest, len(self.rejected), tuple(last))
+        return QueueStats(len(self.messages), self.counted, oldest, len(self.rejected), tuple(last))
 
     async def check_writable(self) -> None:
         await self._answer()

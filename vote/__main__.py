@@ -2,46 +2,38 @@
 
 import structlog
 
-from common.counting import DELAYED_SECONDS
+from common.health import Health
 from common.lifecycle import run, serve
-from common.ops import Health
-from common.overview import Overview
-from common.queue_watch import QueueWatch
-from common.roll import Roll
+from common.queue_monitor import QueueMonitor
 from common.settings import DEVELOPMENT_KEY, Settings
 from common.vote_queue import VoteQueue
-from vote.announce import announce
+from common.voter_roll import VoterRoll
+from vote.admission import Admission, keep_sharing_counts
 from vote.app import create_app
-from vote.door import Door
-from vote.exchange import exchange_counts
-from vote.poll import Poll
+from vote.heartbeat import send_heartbeats
 from vote.pusher import VotePusher
+from vote.voter import Poll
 
 log = structlog.get_logger()
 
 
 async def main(settings: Settings) -> None:
-    """Open the queue, hand it over, and serve until a signal comes."""
+    """Open the queue and the roll, and serve until a signal comes."""
     warn_of_development_key(settings)
-    async with VoteQueue.open(settings.redis_address) as queue, Roll.open(settings.redis_address) as roll:
-        pusher, watch, poll = VotePusher(queue), QueueWatch(queue), Poll(settings.ballot)
+    redis = settings.redis_address
+    async with VoteQueue.open(redis) as queue, VoterRoll.open(redis) as roll:
+        pusher, monitor, poll = VotePusher(queue), QueueMonitor(queue), Poll(settings.ballot)
         health = Health({"redis": queue.check_writable})
-        door = Door(settings, roll)
-        app = create_app(settings, pusher, health, lambda: counting_is_delayed(watch.overview), door=door, poll=poll)
-        counts = exchange_counts(settings.redis_address, door.limits)
-        loops = (pusher.run(), watch.run(), poll.watch(queue), counts, announce(settings.redis_address))
+        admission = Admission(settings, roll)
+        app = create_app(settings, pusher, health, monitor.counting_is_delayed, admission=admission, poll=poll)
+        sharing = keep_sharing_counts(redis, admission.limits)
+        loops = (pusher.run(), monitor.run(), poll.watch(queue), sharing, send_heartbeats(redis))
         bind = (settings.host, settings.vote_port)
         await serve(app, bind=bind, health=health, tls=settings.tls, limits=settings.connection_limits, loops=loops)
 
 
-def counting_is_delayed(overview: Overview | None) -> bool:
-    """Whether accepted votes wait for too long; False also when nobody can know."""
-    age = overview.oldest_seconds() if overview else None
-    return age is not None and age > DELAYED_SECONDS
-
-
 def warn_of_development_key(settings: Settings) -> None:
-    """Settings for production refuse this key; in development, everybody can read it in the code."""
+    """In production the settings refuse this key; in development it works, though everybody can read it in the code."""
     if settings.secret_key == DEVELOPMENT_KEY:
         log.warning(
             "development_key_in_use", advice="set a SECRET_KEY of your own: whoever knows it can vote as anybody"

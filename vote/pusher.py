@@ -1,8 +1,8 @@
 """Votes that arrive while a push is under way go to the queue together in the next one.
 
-So the round trip to Redis, and its fsync, is shared; each voter still waits for the answer that covers its own vote.
-Who waits is asked again just before the push: a vote that nobody waits for any more must not come late, after the one
-that its voter has cast meanwhile.
+So they share the round trip to Redis, and its fsync; each voter still waits for the answer that covers its own vote.
+Just before the push, each sender is checked again: a vote that nobody waits for any more must not arrive late, after
+another one that its voter has cast in the meantime.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import structlog
 from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, QueueUnavailable
 
 ANSWER_SECONDS = 2.0  # a voter is told within this time
-WAIT_SECONDS = 1.5  # a vote that has not gone out by then does not go: its push would have too little time
+WAIT_SECONDS = 1.5  # a vote that was not sent by then is not sent at all: its push would have too little time
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class Queue(Protocol):
 class _Vote:
     message: bytes
     accepted: asyncio.Future[None]
-    since: float  # by the event loop's clock
+    since: float  # on the event loop's clock
     is_wanted: Callable[[], bool]
 
 
@@ -42,15 +42,15 @@ class VotePusher:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
-        self._waiting: dict[_Vote, None] = {}  # in their order
+        self._waiting: dict[_Vote, None] = {}  # in order of arrival
         self._arrived = asyncio.Event()
         self._failing = False
 
     async def push(self, message: bytes, *, is_wanted: Callable[[], bool] = lambda: True) -> None:
-        """Return once the queue has the vote; raises QueueUnavailable when it is not known to have it.
+        """Return once the queue has the vote; raises QueueUnavailable when that is not certain.
 
-        Raises NotPushed when it certainly does not have it: Redis did not take it in time, or it was not sent, because
-        the service was held up or because `is_wanted`, asked just before the push, said no.
+        Raises NotPushed when the queue certainly does not have it: Redis did not take it in time, or it was not sent,
+        because the service was blocked or because `is_wanted`, called just before the push, returned False.
         """
         loop = asyncio.get_running_loop()
         vote = _Vote(message, loop.create_future(), loop.time(), is_wanted)
@@ -64,7 +64,7 @@ class VotePusher:
             self._waiting.pop(vote, None)
 
     async def run(self) -> None:
-        """Push what has arrived, again and again."""
+        """Push whatever has arrived, again and again."""
         while True:
             await self._arrived.wait()
             await self._queue.until_pushable()
@@ -88,14 +88,14 @@ class VotePusher:
                     vote.accepted.set_result(None)
 
     def _take(self) -> Sequence[_Vote]:
-        """Those that wait and are to be pushed."""
+        """The waiting votes that are still to be pushed."""
         taken, self._waiting = self._waiting, {}
         since = asyncio.get_running_loop().time() - WAIT_SECONDS
         batch = []
         for vote in taken:
             if vote.accepted.done():  # cancelled
                 continue
-            if vote.since <= since:  # the service was held up: a timer can be late
+            if vote.since <= since:  # the service was blocked: timers can be late
                 self._refuse_late(vote)
             elif not vote.is_wanted():
                 _refuse(vote, NotPushed("its sender has gone"))

@@ -1,7 +1,7 @@
 """The path of every vote: `GET /`, `POST /` and `POST /api/votes`, answered straight from ASGI.
 
-Quart's requests and responses take more time than everything that is done with a vote (docs/performance.md). Whatever
-becomes of these three requests is decided here; Quart describes them (`vote/api.py`) and answers everything else.
+Quart's requests and responses take more time than everything else that is done with a vote (docs/performance.md). These
+three requests are answered here, refusals included; Quart documents them (`vote/app.py`) and answers everything else.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from hypercorn.typing import ASGIFramework, ASGIReceiveCallable, ASGISendCallabl
 from werkzeug.utils import redirect
 
 from common import traces
-from common.ops import note_request
-from common.origin import host_of, is_foreign
+from common.health import note_request
+from common.origin import host_of, is_cross_origin
 from common.web import BODY_SECONDS, HEADERS, HSTS, MAX_BODY_BYTES, Refused, as_refused, rfc3339
-from vote.body import FORM, JSON, Paper, ReadPaper, paper_of_form, paper_of_json
+from vote.body import FORM, JSON, ReadBody, Submission, read_form, read_json
 from vote.casting import Outcome, PollingStation, Receipt, Sender
 from vote.page import BallotPages
 from vote.voter import Voter, VoterCookies, new_voter
@@ -31,7 +31,7 @@ Fields = list[tuple[bytes, bytes]]
 HTML = (b"content-type", b"text/html; charset=utf-8")
 IN_JSON = (b"content-type", b"application/json")
 SEE_OTHER = redirect("/", 303).get_data()
-FOREIGN = (403, "foreign_origin", "Votes are taken from our own page only.", "Open the ballot and vote there.")
+FOREIGN = (403, "foreign_origin", "Votes are only accepted from our own page.", "Open the ballot and vote there.")
 TOO_LARGE = (413, "too_large", f"A request has at most {MAX_BODY_BYTES} bytes.")
 TOO_SLOW = (408, "request_timeout", f"The request was not complete after {BODY_SECONDS} seconds.")
 
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class ClientGone(Exception):
-    """Nobody is there to be answered."""
+    """The client has disconnected."""
 
 
 @dataclass(slots=True)
@@ -52,43 +52,43 @@ class Exchange:
     is_gone: bool = False
 
     def header(self, name: bytes) -> str:
-        """A header's value, of the first where there are several; nothing where there is none."""
+        """The value of the first such header, "" if there is none."""
         return next((value.decode("latin1") for each, value in self.scope["headers"] if each == name), "")
 
     @property
     def cookies(self) -> str:
-        """All that the client sent of them."""
+        """All the cookies that the client sent."""
         return "; ".join(value.decode("latin1") for name, value in self.scope["headers"] if name == b"cookie")
 
     @property
     def address(self) -> str | None:
-        """Whose connection it is, or whom a trusted proxy names; None where nobody knows."""
+        """The client's address, as connected or as a trusted proxy says; None if unknown."""
         client = self.scope.get("client")
         return client[0] if client else None
 
     @property
     def is_secure(self) -> bool:
-        """Whether it came by TLS, to us or to a proxy that we trust."""
+        """Whether it came over TLS, to us or to a trusted proxy."""
         return self.scope["scheme"] == "https"
 
     @property
     def host(self) -> str:
-        """The host that it was sent to."""
+        """The host it was sent to."""
         return host_of(self.scope["headers"])
 
     def is_there(self) -> bool:
-        """Whether the client's connection is still open, as far as is known; waits for nothing."""
+        """Whether the client's connection is still open, as far as known, without waiting."""
         step: Any = self.receive()
         try:
             step.send(None)
         except StopIteration as received:
             self.is_gone = self.is_gone or received.value["type"] == "http.disconnect"
         else:
-            step.close()  # nothing has come
+            step.close()  # nothing has arrived
         return not self.is_gone
 
     async def read_body(self) -> bytes:
-        """The whole body; raises ClientGone, and Refused where it is too long or too slow."""
+        """The whole body; raises ClientGone, and Refused if it is too long or too slow."""
         if int(self.header(b"content-length") or 0) > MAX_BODY_BYTES:
             raise Refused(*TOO_LARGE)
         body = b""
@@ -108,17 +108,17 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to cast a vote, and how it is answered."""
+class Endpoint:
+    """Where votes are posted, in which format, and how they are answered."""
 
     path: str
     content_type: str
-    read: ReadPaper
+    read: ReadBody
     accepted: Callable[[Receipt], tuple[int, Fields, bytes]]
 
 
 def _accepted_form(receipt: Receipt) -> tuple[int, Fields, bytes]:
-    # which vote was accepted, for those who want to look for it later
+    # identifies the accepted vote, for whoever wants to look for it later
     cast_at = rfc3339(receipt.cast_at).encode()
     return 303, [HTML, (b"location", b"/"), (b"x-cast-at", cast_at)], SEE_OTHER
 
@@ -128,8 +128,8 @@ def _accepted_json(receipt: Receipt) -> tuple[int, Fields, bytes]:
     return 202, [IN_JSON], _json(body)
 
 
-BY_FORM = Way("/", FORM, paper_of_form, _accepted_form)
-BY_JSON = Way("/api/votes", JSON, paper_of_json, _accepted_json)
+BY_FORM = Endpoint("/", FORM, read_form, _accepted_form)
+BY_JSON = Endpoint("/api/votes", JSON, read_json, _accepted_json)
 
 
 class VoteRoutes:
@@ -167,26 +167,26 @@ class VoteRoutes:
             voter = _with_ballot(self._voter(exchange))
             page = await self._pages.page(voter, exchange.scope["scheme"], exchange.host)
         except Exception as error:
-            return await self._refuse(exchange, BY_FORM, Outcome(None, refusal=_told(error, exchange)))
+            return await self._refuse(exchange, BY_FORM, Outcome(None, refusal=_as_refusal(error, exchange)))
         return await self._answer(exchange, voter, 200, [HTML], page)
 
-    async def take_vote(self, way: Way, exchange: Exchange) -> int:
-        """Take a vote, and answer with what became of it."""
-        with _traced(way) as trace:
-            outcome = await self._outcome(way, exchange)
+    async def take_vote(self, endpoint: Endpoint, exchange: Exchange) -> int:
+        """Take a vote, and answer with its outcome."""
+        with _traced(endpoint) as trace:
+            outcome = await self._outcome(endpoint, exchange)
             if outcome.receipt is not None:
-                trace.status = await self._answer(exchange, outcome.voter, *way.accepted(outcome.receipt))
+                trace.status = await self._answer(exchange, outcome.voter, *endpoint.accepted(outcome.receipt))
             else:
-                trace.status = await self._refuse(exchange, way, outcome)
+                trace.status = await self._refuse(exchange, endpoint, outcome)
         return trace.status
 
-    async def _outcome(self, way: Way, exchange: Exchange) -> Outcome:
-        async def read() -> Paper:
-            if is_foreign(exchange.scope):
+    async def _outcome(self, endpoint: Endpoint, exchange: Exchange) -> Outcome:
+        async def read() -> Submission:
+            if is_cross_origin(exchange.scope):
                 raise Refused(*FOREIGN)
-            if exchange.header(b"content-type").partition(";")[0].strip().lower() != way.content_type:
-                raise Refused(415, "unsupported_type", f"The content type must be {way.content_type}.")
-            return way.read(await exchange.read_body())
+            if exchange.header(b"content-type").partition(";")[0].strip().lower() != endpoint.content_type:
+                raise Refused(415, "unsupported_type", f"The content type must be {endpoint.content_type}.")
+            return endpoint.read(await exchange.read_body())
 
         voter = None
         try:
@@ -195,16 +195,16 @@ class VoteRoutes:
         except ClientGone:
             raise
         except Exception as error:
-            return Outcome(voter, refusal=_told(error, exchange))
+            return Outcome(voter, refusal=_as_refusal(error, exchange))
 
     def _voter(self, exchange: Exchange) -> Voter:
         return self._cookies.read(exchange.cookies, secure=exchange.is_secure) or new_voter()
 
-    async def _refuse(self, exchange: Exchange, way: Way, outcome: Outcome) -> int:
+    async def _refuse(self, exchange: Exchange, endpoint: Endpoint, outcome: Outcome) -> int:
         refusal = outcome.refusal
         assert refusal is not None
         more = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
-        if way is BY_JSON:
+        if endpoint is BY_JSON:
             message = f"{refusal.message} {refusal.advice}".strip()
             body = _json({"error": {"code": refusal.code, "message": message}})
             return await self._answer(exchange, outcome.voter, refusal.status, [IN_JSON, *more], body)
@@ -214,7 +214,7 @@ class VoteRoutes:
         return await self._answer(exchange, voter, refusal.status, [HTML, *more], page)
 
     async def _answer(self, exchange: Exchange, voter: Voter | None, status: int, fields: Fields, body: bytes) -> int:
-        # also when the vote was refused or is in doubt: voting again must be the same voter's vote
+        # even if the vote was refused or is in doubt: when the browser votes again, it must be the same voter
         cookies = self._cookies.headers(voter, secure=exchange.is_secure) if voter else ()
         headers = [
             *fields,
@@ -233,13 +233,13 @@ class _Trace:
 
 
 @contextmanager
-def _traced(way: Way) -> Iterator[_Trace]:
-    """The trace of a vote, where votes are traced. It begins here: what a client says of its own is not taken over.
+def _traced(endpoint: Endpoint) -> Iterator[_Trace]:
+    """The trace of a vote, if votes are traced. It begins here, ignoring any `traceparent` of the client.
 
-    Otherwise anybody could have every vote of theirs traced, whatever we had decided.
+    Otherwise clients, not we, would decide which votes are traced.
     """
     trace = _Trace()
-    span = traces.begin(f"POST {way.path}", of="vote")
+    span = traces.begin(f"POST {endpoint.path}", of="vote")
     if span is None:
         yield trace
         return
@@ -253,12 +253,12 @@ def _traced(way: Way) -> Iterator[_Trace]:
 
 
 def _with_ballot(voter: Voter) -> Voter:
-    """The voter with a new ballot: every page carries a number that no page before it had."""
+    """The voter with a new ballot: every page carries a number that no earlier page had."""
     return voter.with_ballot(voter.next_number or 1)
 
 
-def _told(error: Exception, exchange: Exchange) -> Refused:
-    """The error as a refusal; one that nobody foresaw is logged, and tells its sender nothing about our inside."""
+def _as_refusal(error: Exception, exchange: Exchange) -> Refused:
+    """The error as a refusal; an unexpected one is logged, and reveals nothing internal."""
     if not isinstance(error, Refused):
         log.error("request_failed", route=exchange.scope["path"], exc_info=error)
     return as_refused(error)

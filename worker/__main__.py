@@ -2,9 +2,9 @@
 
 from quart import Quart
 
+from common.health import Health, health_routes
 from common.lifecycle import run, serve
-from common.ops import Health, ops_routes
-from common.queue_watch import QueueWatch
+from common.queue_monitor import QueueMonitor
 from common.settings import Settings
 from common.vote_queue import VoteQueue
 from worker.counter import Status, count_votes
@@ -16,14 +16,14 @@ async def main(settings: Settings) -> None:
         status = Status()
         health = Health({"redis": queue.ping, "counting": status.check})
         app = Quart("worker")
-        app.register_blueprint(ops_routes(health))
+        app.register_blueprint(health_routes(health))
         counting = count_votes(settings.database_url, queue, settings.batch_size, status)
         await serve(
             app,
             bind=(settings.host, settings.worker_port),
             health=health,
             limits=settings.connection_limits,
-            loops=(counting, QueueWatch(queue).run()),
+            loops=(counting, QueueMonitor(queue).run()),
         )
 
 

@@ -1,12 +1,13 @@
-"""What a batch of messages means. Pure: the same messages always mean the same."""
+"""Batches of messages: what they mean, and prefetching the next one while PostgreSQL writes."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from common.message import MalformedVote, Vote, decode
-from common.vote_queue import Peek
+from common.vote_queue import Peek, QueueUnavailable
 
 Rejected = tuple[bytes, str]
 
@@ -19,21 +20,21 @@ class Columns(NamedTuple):
     voter_ids: list[str]
     options: list[str]
     cast_at: list[int | None]  # microseconds since 1970
-    # what is missing at a column's end is NULL, so a column without a value is not sent at all
+    # PostgreSQL pads shorter columns with NULL, so a column without any value is sent empty
     series: list[int | None]
     numbers: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages of the queue, and what they mean."""
+    """Messages of the queue, and what they mean; the same messages always mean the same."""
 
     peek: Peek
     votes: list[Vote]
     rejected: list[Rejected]
-    rounds: list[list[Vote]]  # what is to be recorded, one after the other; nearly always one
-    columns: list[Columns]  # the same, as it is recorded
-    outdated: int  # votes that an earlier vote of the batch with a higher number keeps out
+    rounds: list[list[Vote]]  # to be recorded one after the other; nearly always one
+    columns: list[Columns]  # the same, as they are recorded
+    outdated: int  # votes superseded by an earlier vote of the batch with a higher number
 
     @classmethod
     def of(cls, peek: Peek) -> "Batch":
@@ -49,7 +50,7 @@ class Batch:
 
 
 def read(messages: Sequence[bytes]) -> tuple[list[Vote], list[Rejected]]:
-    """The votes among the messages, in their order, and those that are none, each with the reason."""
+    """The votes among the messages, in order, and the other messages, each with the reason."""
     votes: list[Vote] = []
     rejected: list[Rejected] = []
     for message in messages:
@@ -61,14 +62,14 @@ def read(messages: Sequence[bytes]) -> tuple[list[Vote], list[Rejected]]:
 
 
 def fold(votes: Sequence[Vote]) -> tuple[list[list[Vote]], int]:
-    """What is left to record, in rounds, and how many votes an earlier one with a higher number keeps out.
+    """What is left to record, in rounds, and how many votes are superseded by an earlier one with a higher number.
 
-    An upsert can't touch a row twice, so each voter is in a round once. Votes of one voter whose numbers are of one
-    series come down to one, the highest; so do those without a number, to the last. Where one kind follows another, the
-    outcome depends on the row, so that voter's next vote goes into the next round.
+    An upsert can't touch a row twice, so each voter is in a round at most once. Of a voter's votes with numbers of one
+    series only the highest is left, of those without a number only the last. Where one kind follows another, the
+    outcome depends on the row, so the voter's next vote goes into the next round.
     """
     last = {vote.voter_id: vote for vote in votes}
-    if len(last) == len(votes):  # nobody voted twice, which is nearly always so
+    if len(last) == len(votes):  # nobody voted twice, as is nearly always the case
         return [[last[voter_id] for voter_id in sorted(last)]] if last else [], 0
     runs: dict[str, list[Vote]] = {}
     outdated = 0
@@ -92,7 +93,7 @@ def _are_comparable(one: Vote, other: Vote) -> bool:
 
 
 def _rounds(runs: dict[str, list[Vote]]) -> list[list[Vote]]:
-    """Each round in the order of the voters' ids: two writers that lock rows in the same order don't deadlock."""
+    """Each round is sorted by voter id: writers that lock rows in the same order don't deadlock."""
     rounds: list[list[Vote]] = []
     voters = sorted(runs)
     while voters:
@@ -119,8 +120,39 @@ def _numbers(votes: Sequence[Vote]) -> tuple[list[int | None], list[int | None]]
 
 
 def _microseconds(cast_at: datetime | None) -> int | None:
-    """A whole number, exactly: asyncpg needs three times as long to send a datetime."""
+    """Exact, as an integer: asyncpg takes three times as long to send a datetime."""
     if cast_at is None:
         return None
     since = cast_at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+class Queue(Protocol):
+    async def peek(self, limit: int, *, behind: int = 0) -> Peek: ...
+    async def is_at_head(self, peek: Peek) -> bool: ...
+
+
+class QueueHead:
+    """The head of the queue, in batches of up to `limit` messages."""
+
+    def __init__(self, queue: Queue, limit: int) -> None:
+        self._queue = queue
+        self.limit = limit
+        self._prefetched: Batch | None = None
+
+    async def batch(self) -> Batch:
+        """The batch at the head: the prefetched one, unless somebody has emptied the queue since."""
+        prefetched, self._prefetched = self._prefetched, None
+        if prefetched is not None and await self._queue.is_at_head(prefetched.peek):
+            return prefetched
+        return Batch.of(await self._queue.peek(self.limit))
+
+    async def prefetch_behind(self, batch: Batch) -> None:
+        """Prefetch what comes after this batch if it is full; behind any other little or nothing waits."""
+        size = len(batch.peek.messages)
+        if size < self.limit:
+            return
+        with suppress(QueueUnavailable):  # it will be read when its turn comes
+            peek = await self._queue.peek(self.limit, behind=size)
+            if peek.messages:
+                self._prefetched = Batch.of(peek)

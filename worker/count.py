@@ -16,13 +16,13 @@ import structlog
 from asyncpg import Connection
 from prometheus_client import Counter, Histogram
 
-from common.bulk_histogram import BulkHistogram
 from common.message import Vote, encode
+from common.metrics import BulkHistogram
 from common.tasks import end
 from common.vote_queue import Peek
-from worker.batch import Batch, Rejected
-from worker.head import Head
-from worker.record import Written, is_fault_of_the_vote, record, record_one_by_one
+from worker.batch import Batch, QueueHead, Rejected
+from worker.errors import is_fault_of_the_vote
+from worker.record import Written, record, record_one_by_one
 from worker.traces import batch_trace
 
 VOTES_RECORDED = Counter("votes_recorded", "Votes taken off the queue after they were recorded.")
@@ -80,7 +80,7 @@ class _Recorded:
 
 
 async def count_batch(
-    connection: Connection, queue: Queue, head: Head, tell: Callable[[int], None] = lambda recorded: None
+    connection: Connection, queue: Queue, head: QueueHead, tell: Callable[[int], None] = lambda recorded: None
 ) -> int:
     """Count the votes at the head of the queue, and tell how many; returns how many messages were settled."""
     started = time.perf_counter()
@@ -104,7 +104,7 @@ async def count_batch(
     return len(peek.messages)
 
 
-async def _record(connection: Connection, head: Head, *, one_by_one: bool = False) -> _Recorded:
+async def _record(connection: Connection, head: QueueHead, *, one_by_one: bool = False) -> _Recorded:
     with batch_trace() as trace:
         async with connection.transaction():
             # Before the look at the queue: whoever empties both table and queue (`make reset`) then comes either before
@@ -121,9 +121,9 @@ async def _record(connection: Connection, head: Head, *, one_by_one: bool = Fals
     return _Recorded(batch, written, [(encode(vote), reason) for vote, reason in refused])
 
 
-async def _record_and_read_ahead(connection: Connection, batch: Batch, head: Head) -> Written:
+async def _record_and_read_ahead(connection: Connection, batch: Batch, head: QueueHead) -> Written:
     """While PostgreSQL writes, there is time to read; what is read is of no use when it does not write."""
-    reading = asyncio.create_task(head.read_behind(batch))
+    reading = asyncio.create_task(head.prefetch_behind(batch))
     try:
         written = Written()
         for columns in batch.columns:

@@ -15,18 +15,17 @@ import structlog
 from asyncpg import Connection
 from prometheus_client import Gauge
 
-from common.counting import COUNTING_LOCK, worker_name
-from common.reachable import Reachable
+from common.metrics import Reachability
+from common.presence import COUNTING_LOCK, worker_name
 from common.tasks import end
 from common.vote_queue import QueueUnavailable, VoteQueue
-from worker.batch import columns_of
+from worker.batch import QueueHead, columns_of
 from worker.count import VOTES_RECORDED, count_batch
-from worker.head import Head
-from worker.problems import is_waited_for, place, said
+from worker.errors import describe, is_transient, location
 from worker.record import record
 from worker.schema import SCHEMA as SCHEMA
 from worker.schema import apply_schema
-from worker.tallies import heal_now_and_then, heal_tallies
+from worker.tallies import heal_periodically, heal_tallies
 
 COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
 STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
@@ -80,14 +79,14 @@ class Status:
 
     def waits(self, error: Exception) -> None:
         """A server is away."""
-        self._problem = said(error)
+        self._problem = describe(error)
         self._become("waiting_for_servers", logging.WARNING, problem=self._problem)
 
     def fails(self, error: Exception) -> None:
         """Somebody has to mend something: the code, the tables, what is in Redis."""
-        before, self._problem = self._problem, f"{type(error).__name__}: {said(error)}"
+        before, self._problem = self._problem, f"{type(error).__name__}: {describe(error)}"
         is_another = before != self._problem
-        self._become("failing", logging.ERROR, is_news=is_another, problem=self._problem, where=place(error))
+        self._become("failing", logging.ERROR, is_news=is_another, problem=self._problem, where=location(error))
         log.debug("failed", exc_info=error)
 
     def _become(self, state: str, level: int = logging.INFO, *, is_news: bool = False, **facts: str) -> None:
@@ -116,7 +115,7 @@ class _BackOff:
 async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, status: Status) -> None:
     """Count for ever: through lost connections, through faults, and with other workers beside this one."""
     back_off = _BackOff()
-    server = Reachable("postgresql")
+    server = Reachability("postgresql")
     while True:
         try:
             async with _connect(database_url) as connection:
@@ -124,13 +123,13 @@ async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, stat
                 await queue.ping()
                 await _wait_for_lock(connection, status)
                 await _take_over(connection, queue)
-                checking = asyncio.create_task(heal_now_and_then(database_url))
+                checking = asyncio.create_task(heal_periodically(database_url))
                 try:
-                    await _count_while_connected(connection, Head(queue, batch_size), queue, status, back_off)
+                    await _count_while_connected(connection, QueueHead(queue, batch_size), queue, status, back_off)
                 finally:
                     await end(checking)
         except Exception as error:  # whatever it is, it ends no process: a restart would not mend it
-            if is_waited_for(error):
+            if is_transient(error):
                 if not isinstance(error, QueueUnavailable):
                     server.is_lost()
                 status.waits(error)
@@ -149,7 +148,7 @@ async def _take_over(connection: Connection, queue: VoteQueue) -> None:
 
 
 async def _count_while_connected(
-    connection: Connection, head: Head, queue: VoteQueue, status: Status, back_off: _BackOff
+    connection: Connection, head: QueueHead, queue: VoteQueue, status: Status, back_off: _BackOff
 ) -> None:
     progress = _Progress()
     settled = await count_batch(connection, queue, head, progress.add)
@@ -202,7 +201,7 @@ async def _connect(database_url: str) -> AsyncIterator[Connection]:
         yield connection
     except asyncpg.InterfaceError as error:
         if connection.is_closed():
-            raise ConnectionError(said(error)) from error
+            raise ConnectionError(describe(error)) from error
         raise  # asyncpg was used in a way that it does not understand
     finally:
         try:

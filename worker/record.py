@@ -1,4 +1,4 @@
-"""Recording: one vote per voter in the table `votes`; its triggers keep the tallies."""
+"""Recording: one row per voter in the table `votes`, whose triggers keep the tallies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from asyncpg import Connection
 
 from common.message import Vote
 from worker.batch import Columns, columns_of
-from worker.problems import said
+from worker.errors import describe, is_fault_of_the_vote
 
-# Recording a vote that is there already changes nothing: that makes it safe to replay the head of the queue.
-# The microseconds become a time exactly from 1685 to 2255, and to some microseconds beyond: PostgreSQL multiplies by a
-# double. The same vote always becomes the same time.
-# A row that was inserted has no xmax; one that was updated has that of our own lock.
+# Recording a vote again changes nothing, so the head of the queue can safely be replayed.
+# The conversion from microseconds is exact from 1685 to 2255, and off by some microseconds beyond, because PostgreSQL
+# multiplies by a double; the same vote always becomes the same time.
+# An inserted row has no xmax; an updated one has that of our own lock.
 RECORD = """
 WITH written AS (
     INSERT INTO votes AS v (voter_id, vote, cast_at, series, number)
@@ -22,7 +22,7 @@ WITH written AS (
              AS cast_votes (voter_id, option, microseconds, series, number)
     ON CONFLICT (voter_id) DO UPDATE
             SET vote = excluded.vote, cast_at = excluded.cast_at,
-                -- a vote without a number leaves the row's as it is
+                -- a vote without a number leaves the row's unchanged
                 series = coalesce(excluded.series, v.series), number = coalesce(excluded.number, v.number)
           WHERE (v.vote, v.cast_at, v.series, v.number) IS DISTINCT FROM
                 (excluded.vote, excluded.cast_at,
@@ -35,7 +35,7 @@ SELECT count(*) FILTER (WHERE is_new) AS new, count(*) FILTER (WHERE NOT is_new)
   FROM written
 """
 
-# Which of these votes a row with a higher number has kept out.
+# How many of these votes were superseded by a row with a higher number.
 OUTDATED = """
 SELECT count(*)
   FROM unnest($1::text[], $2::int[], $3::int[]) AS cast_votes (voter_id, series, number)
@@ -46,8 +46,8 @@ SELECT count(*)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many votes were their voter's first, how many replaced another, and how many a row with a higher number kept
-    out; the others were there already."""
+    """How many votes were their voter's first, replaced another, or were superseded by a row with a higher number; the
+    others were recorded already."""
 
     new: int = 0
     replaced: int = 0
@@ -57,25 +57,10 @@ class Written:
         return Written(self.new + other.new, self.replaced + other.replaced, self.outdated + other.outdated)
 
 
-def is_fault_of_the_vote(error: asyncpg.PostgresError) -> bool:
-    """Whether the table will never take this vote, although it takes others.
-
-    The owner's rules for a vote (a CHECK, a foreign key, a column's width), and letters that the database can't hold.
-    All else is a fault of the database: what a trigger meets, a sequence behind its table, a column that wants a value.
-    """
-    if isinstance(error, asyncpg.UntranslatableCharacterError):
-        return True
-    if error.context is not None:  # it was raised within a function, so by a trigger
-        return False
-    if isinstance(error, asyncpg.CheckViolationError | asyncpg.ForeignKeyViolationError):
-        return error.table_name == "votes"
-    return isinstance(error, asyncpg.StringDataRightTruncationError)
-
-
 async def record(connection: Connection, columns: Columns) -> Written:
-    """Record votes of different voters, all or none."""
+    """Record votes of different voters, all of them or none."""
     row = await connection.fetchrow(RECORD, *columns)
-    assert row is not None  # it counts, so there is always one
+    assert row is not None  # an aggregate always has one row
     written = Written(row["new"], row["replaced"])
     if written.new + written.replaced == len(columns.voter_ids) or not columns.numbers:
         return written
@@ -84,7 +69,7 @@ async def record(connection: Connection, columns: Columns) -> Written:
 
 
 async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tuple[Written, list[tuple[Vote, str]]]:
-    """Record what can be recorded, within the transaction under way; returns also the others, each with the reason."""
+    """Record what can be recorded, within the current transaction; also returns the rest, each with the reason."""
     written = Written()
     refused: list[tuple[Vote, str]] = []
     for vote in votes:
@@ -94,5 +79,5 @@ async def record_one_by_one(connection: Connection, votes: Sequence[Vote]) -> tu
         except asyncpg.PostgresError as error:
             if not is_fault_of_the_vote(error):
                 raise
-            refused.append((vote, said(error)))
+            refused.append((vote, describe(error)))
     return written, refused

@@ -1,8 +1,7 @@
-"""The schema and the roles: `python -m worker.schema`, as the database's owner, where the services may do only what
-they must.
+"""Applies the schema, and the roles for least privilege: `python -m worker.schema`, run as the database's owner.
 
-By default the worker applies the schema itself, whenever it begins to count. A worker whose role does not own the
-tables leaves them as they are.
+By default the worker applies the schema itself whenever it begins to count. A worker whose role does not own the tables
+leaves them unchanged.
 """
 
 import asyncio
@@ -13,7 +12,7 @@ import asyncpg
 from asyncpg import Connection
 
 from common.settings import Settings, SettingsError
-from worker.problems import said
+from worker.errors import describe
 
 FOLDER = Path(__file__).parent.parent / "db"
 SCHEMA = FOLDER / "schema.sql"
@@ -21,7 +20,7 @@ ROLES = FOLDER / "roles.sql"
 
 KEPT_BY_OTHERS = "SELECT NOT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('votes')"
 
-# what a worker needs of a schema that it may not renew itself
+# what a worker needs from a schema that it may not update itself
 MISSING = """
 SELECT name FROM unnest('{voter_id,vote,cast_at,series,number}'::text[]) AS name
  WHERE NOT EXISTS (SELECT FROM pg_attribute
@@ -33,30 +32,30 @@ BY_THE_OWNER = "as the database's owner, with python -m worker.schema"
 
 
 class NoTables(Exception):
-    """There are no tables, or old ones, and this role may not make them."""
+    """The tables are missing or outdated, and this role may not create them."""
 
 
 class SchemaRefused(Exception):
-    """PostgreSQL does not take db/schema.sql."""
+    """PostgreSQL rejects db/schema.sql."""
 
 
 async def apply_schema(connection: Connection) -> None:
-    """Make or renew the tables, unless they are somebody else's; raises NoTables and SchemaRefused."""
+    """Create or update the tables, unless another role owns them; raises NoTables and SchemaRefused."""
     if await connection.fetchval(KEPT_BY_OTHERS):
         if missing := sorted(row["name"] for row in await connection.fetch(MISSING)):
-            raise NoTables(f"the tables lack {', '.join(missing)}: renew them {BY_THE_OWNER}")
+            raise NoTables(f"the tables lack {', '.join(missing)}: update them {BY_THE_OWNER}")
         return
     schema = SCHEMA.read_text(encoding="utf-8")
     try:
         await connection.execute(schema)
     except asyncpg.InsufficientPrivilegeError as error:
-        raise NoTables(f"{said(error)}: make the tables {BY_THE_OWNER}") from error
+        raise NoTables(f"{describe(error)}: create the tables {BY_THE_OWNER}") from error
     except asyncpg.SyntaxOrAccessError as error:
-        raise SchemaRefused(f"db/schema.sql{_line(schema, error)}: {said(error)}") from error
+        raise SchemaRefused(f"db/schema.sql{_line(schema, error)}: {describe(error)}") from error
 
 
 def _line(schema: str, error: asyncpg.PostgresError) -> str:
-    """Where in the file, if PostgreSQL says so."""
+    """The line in the file, if PostgreSQL says which."""
     return f", line {schema.count(chr(10), 0, int(error.position) - 1) + 1}" if error.position else ""
 
 
@@ -76,5 +75,5 @@ if __name__ == "__main__":
         asyncio.run(main(Settings.from_env().database_url))
     except (SettingsError, NoTables, SchemaRefused, asyncpg.PostgresError, OSError, TimeoutError) as error:
         sys.exit(f"worker.schema: {error or type(error).__name__}")
-    print("the tables are made, and the roles tallyho_worker and tallyho_result may do what they must")
+    print("created the tables; the roles tallyho_worker and tallyho_result have the rights they need")
     print("give each a password in psql: \\password tallyho_worker, \\password tallyho_result")

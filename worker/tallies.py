@@ -1,8 +1,8 @@
-"""The table `tallies` is compared with `votes`, and counted anew where they disagree.
+"""Compares the table `tallies` with `votes`, and recounts where they disagree.
 
-The triggers keep them equal, and a CHECK makes a tally that is too low stop whoever changes votes. So a worker compares
-them before it counts, and now and then while it counts: by then somebody may have written to `tallies`, or to `votes`
-without the triggers.
+Triggers keep them equal. But somebody may write to `tallies`, or to `votes` without the triggers, and a CHECK lets a
+tally that is too low stop every change of votes. So the worker compares them before it counts, and periodically while
+it counts.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ import structlog
 from asyncpg import Connection
 from prometheus_client import Counter, Gauge
 
-TALLIES_HEALED = Counter("tallies_healed", "Times that the tallies disagreed with the votes, and were counted anew.")
+TALLIES_HEALED = Counter("tallies_healed", "Times the tallies disagreed with the votes, and were recounted.")
 TALLIES_COMPARED = Gauge(
     "tallies_compared_timestamp_seconds",
     "When this worker last compared the tallies with the votes, in Unix seconds; 0 before the first time.",
 )
 
 COMPARE_EVERY_SECONDS = 30.0
-# A comparison reads all votes, in some 0.1 s a million: the more there are, the longer the pause, so that it takes one
-# hundredth of the time at most.
+# A comparison reads all votes, which takes some 0.1 s per million: the more there are, the longer the pause, so that
+# comparing takes at most one hundredth of the time.
 PAUSE_PER_COMPARISON = 100
 
-# It is no worker's connection, and may take its time, but not make others wait.
+# Not the connection that counts: it may take its time, but must not make others wait.
 CONNECTION_SETTINGS = {
     "application_name": "tallyho-tallies",
     "default_transaction_isolation": "read committed",
@@ -38,9 +38,9 @@ log = structlog.get_logger()
 
 
 async def heal_tallies(connection: Connection) -> None:
-    """Compare, and count anew what is wrong. Nobody waits for a comparison; for a recount, those who write votes do."""
+    """Compare, and recount what is wrong. Only a recount makes writers of votes wait."""
     async with connection.transaction():
-        # more than other statements may take: whoever can't compare can't go on
+        # longer than for other statements: without the comparison counting can't begin
         await connection.execute(f"SET LOCAL statement_timeout = '{COMPARE_WITHIN_SECONDS:.0f}s'")
         wrong = await connection.fetch("SELECT * FROM heal_tallies()", timeout=COMPARE_WITHIN_SECONDS)
     TALLIES_COMPARED.set(time.time())
@@ -50,15 +50,15 @@ async def heal_tallies(connection: Connection) -> None:
         log.warning("tallies_healed", differences=differences)
 
 
-async def heal_now_and_then(database_url: str) -> None:
-    """The same again and again, on connections of its own, so that recording goes on meanwhile."""
+async def heal_periodically(database_url: str) -> None:
+    """The same again and again, on separate connections, so that recording goes on meanwhile."""
     pause = COMPARE_EVERY_SECONDS
     while True:
         await asyncio.sleep(pause)
         began = time.monotonic()
         try:
             await _heal(database_url)
-        except Exception as error:  # the worker that counts will notice, too, and say so
+        except Exception as error:  # the counting worker will notice it too, and report it
             log.debug("tallies_not_compared", error=type(error).__name__)
         pause = max(COMPARE_EVERY_SECONDS, PAUSE_PER_COMPARISON * (time.monotonic() - began))
 

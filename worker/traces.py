@@ -1,7 +1,7 @@
 """The recording of a batch in the traces of its votes.
 
-A batch has many votes, each with a trace of its own. So each traced vote gets a span in its own trace, with a link to
-the span of the batch, which is a trace of its own. result learns of them by the notification that votes were recorded.
+A batch has many votes, each with its own trace. So each traced vote gets a span in its own trace, linked to the span of
+the batch, which has a trace of its own. result learns of them through the notification that votes were recorded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING
 from asyncpg import Connection
 
 from common import traces
-from common.ballot import CHANNEL
-from common.message import Vote
+from common.message import CHANNEL, Vote
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
-# PostgreSQL takes less than 8,000 bytes with a notification
+# a notification's payload must be shorter than 8,000 bytes
 PER_NOTIFICATION = 7999 // (traces.TRACEPARENT_LENGTH + 1)
 
 
 class BatchTrace:
-    """The spans of one batch, none where traces are off."""
+    """The spans of one batch, none if tracing is off."""
 
     def __init__(self) -> None:
         self._batch: Span | None = None
@@ -30,7 +29,7 @@ class BatchTrace:
         self._size = 0
 
     async def announce(self, connection: Connection, votes: Sequence[Vote]) -> None:
-        """Begin the spans, and tell result of them as soon as the transaction is committed."""
+        """Begin the spans, and tell result about them when the transaction commits."""
         parents = [vote.traceparent for vote in votes if vote.traceparent]
         if not parents or not traces.is_on():
             return
@@ -43,7 +42,7 @@ class BatchTrace:
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, ",".join(names[start:][:PER_NOTIFICATION]))
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the spans: committed, or failed by this error."""
+        """End the spans: committed, or failed with this error."""
         for span in self._votes:
             traces.end(span, error)
         traces.end(self._batch, error, {"batch.votes": self._size, "batch.traced_votes": len(self._votes)})
@@ -51,7 +50,7 @@ class BatchTrace:
 
 @contextmanager
 def batch_trace() -> Iterator[BatchTrace]:
-    """Around the transaction, because a vote is recorded when that is committed."""
+    """To be wrapped around the transaction: a vote is recorded when that is committed."""
     trace = BatchTrace()
     try:
         yield trace

@@ -18,9 +18,9 @@ from bench.speed.stages.stored import fill_up
 from common.ballot import KEYS
 from common.message import Vote
 from common.vote_queue import VOTES, VoteQueue
+from worker.batch import QueueHead
 from worker.count import count_batch
 from worker.counter import CONNECTION_SETTINGS
-from worker.head import Head
 from worker.schema import SCHEMA
 
 Points = list[tuple[float, float]]
@@ -48,7 +48,7 @@ class Parts:
     async def microseconds(self, limit: int = BATCH) -> float:
         """For a vote that waits: those of the quickest batch, because others are slow for reasons of the machine."""
         quickest = float("inf")
-        head = Head(self.queue, limit)
+        head = QueueHead(self.queue, limit)
         for _ in range(BATCHES):
             began = time.perf_counter()
             counted = await count_batch(self.connection, self.queue, head)

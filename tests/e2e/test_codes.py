@@ -60,7 +60,7 @@ def test_a_wrong_code_can_be_mended(visitors: Visitors, ballot_url: str, codes: 
     ballot = visitor.open(ballot_url)
     ballot.get_by_label("Your code").fill(codes[0][:-1])
     ballot.get_by_role("button", name="Cats").click()
-    expect(ballot.get_by_role("alert")).to_contain_text("not known here")
+    expect(ballot.get_by_role("alert")).to_contain_text("not valid")
     visitor.forgive()  # the 403
     expect(ballot.get_by_label("Your code")).to_have_value(codes[0][:-1])
     ballot.get_by_label("Your code").fill(codes[0])

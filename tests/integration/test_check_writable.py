@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
-from common.ops import CHECK_TIMEOUT_SECONDS
+from common.health import CHECK_TIMEOUT_SECONDS
 from common.vote_queue import PROBE, PROBE_TIMEOUT_SECONDS, VOTES, QueueBroken, QueueFull, QueueUnavailable, VoteQueue
 from local import servers
 from tests.fakes import FakeVoteQueue
@@ -44,7 +44,7 @@ async def test_a_fake_that_refuses_votes_says_so_and_can_still_be_looked_at() ->
         await queue.check_writable()
     with pytest.raises(QueueUnavailable):
         await queue.push([b"1"])
-    assert (await queue.overview()).waiting == 0
+    assert (await queue.stats()).waiting == 0
 
 
 async def test_the_probe_leaves_nothing_behind(queue: VoteQueue, admin: Redis) -> None:
@@ -66,7 +66,7 @@ async def test_a_replica_takes_no_vote(queue: VoteQueue, admin: Redis) -> None:
 
     with pytest.raises(QueueUnavailable, match="read only"):
         await queue.check_writable()
-    assert (await queue.overview()).waiting == 0
+    assert (await queue.stats()).waiting == 0
 
 
 async def test_a_redis_that_misses_its_replicas_takes_no_vote(queue: VoteQueue, admin: Redis) -> None:

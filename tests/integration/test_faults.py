@@ -22,8 +22,8 @@ from tests.fakes import message
 from tests.integration.counting import WITHIN_SECONDS, counting, rejected_in, until_empty, votes_in
 from tests.waiting import eventually_async
 from worker import counter
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 from worker.schema import apply_schema
 
 RAISES = """
@@ -117,7 +117,7 @@ async def test_a_vote_against_the_rules_of_its_table_is_rejected_and_its_voter_n
     await queue.push([message("good", "a"), message(voter, "c"), message("right", "a")])
 
     with capture_logs() as lines:
-        assert await count_batch(connection, queue, Head(queue, 100)) == 3
+        assert await count_batch(connection, queue, QueueHead(queue, 100)) == 3
 
     assert await votes_in(connection) == {"good": "a", "right": "a"}
     (note,) = await rejected_in(redis)
@@ -191,19 +191,19 @@ async def test_a_count_that_is_none_stops_the_counting_until_somebody_sets_it(
 ) -> None:
     await client.set(COUNTED, value)
     await queue.push([message("v", "a")])
-    with pytest.raises(QueueUnavailable, match="is no count of votes"):
-        await queue.overview()
+    with pytest.raises(QueueUnavailable, match="is not a count of votes"):
+        await queue.stats()
 
     with capture_logs() as lines:
         async with counting(database, queue) as worker:
-            await worker.until("failing", saying="is no count of votes: set it to 0")
+            await worker.until("failing", saying="is not a count of votes: set it to 0")
             await client.set(COUNTED, 0)
             await until_empty(queue)
             await worker.until("counting")
 
     assert await votes_in(connection) == {"v": "a"}
     assert len([line for line in lines if line["event"] == "failing"]) == 1
-    assert (await queue.overview()).counted == 1
+    assert (await queue.stats()).counted == 1
 
 
 @pytest.mark.parametrize("key", ["votes", COUNTED, "votes:rejected"])
@@ -215,7 +215,7 @@ async def test_a_key_that_holds_something_else_stops_the_counting_until_it_is_go
     if key != "votes":
         await queue.push([b"nonsense", message("v", "a")])
     with pytest.raises(QueueBroken, match="WRONGTYPE"):
-        await queue.overview()
+        await queue.stats()
 
     async with counting(database, queue) as worker:
         await worker.until("failing", saying="WRONGTYPE")
@@ -318,8 +318,8 @@ async def test_nothing_is_read_ahead_any_more_when_recording_has_failed(connecti
     queue: Any = SlowQueue()
     with pytest.raises(asyncpg.RaiseError):
         async with asyncio.timeout(30):
-            await count_batch(connection, queue, Head(queue, 1))
+            await count_batch(connection, queue, QueueHead(queue, 1))
 
     assert begun.is_set()
     assert ended.is_set()
-    assert [task for task in asyncio.all_tasks() if "read_behind" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "prefetch_behind" in repr(task)] == []

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from quart import Quart
 
+from common.health import Health
 from common.lifecycle import serve
-from common.ops import Health
 from tests.ports import free_port
 from tests.services import service
 from tests.waiting import eventually

@@ -14,14 +14,14 @@ from common.vote_queue import VoteQueue
 from tests.fakes import message
 from tests.integration.counting import tallies_are_right
 from tests.unit.worker.test_batch import Row, apply
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def count_all(connection: Connection, queue: VoteQueue, limit: int = 100) -> None:
-    head = Head(queue, limit)
+    head = QueueHead(queue, limit)
     while await count_batch(connection, queue, head):
         pass
 

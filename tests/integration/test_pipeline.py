@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from common.counting import COUNTING_LOCK, worker_name
+from common.presence import COUNTING_LOCK, worker_name
 from local import servers
-from result.pipeline import NotSeen, WorkersInDatabase
+from result.pipeline import SourceUnavailable, WorkersInDatabase
 from tests.fakes import message
 from tests.services import Service, service
 from tests.waiting import eventually, eventually_async
@@ -245,7 +245,7 @@ async def test_a_role_without_any_rights_sees_who_counts(database: str) -> None:
 
 
 async def test_a_database_that_does_not_let_us_in_is_not_called_unreachable(database: str) -> None:
-    with pytest.raises(NotSeen) as caught:
+    with pytest.raises(SourceUnavailable) as caught:
         await WorkersInDatabase(database.replace("postgres@", "stranger@", 1)).read()
 
     assert caught.value.state == "refuses"
@@ -256,7 +256,7 @@ async def test_the_page_lets_its_connection_go_before_the_server_ends_it(
 ) -> None:
     """PostgreSQL writes FATAL into its log when it ends an idle connection, and that looks like a fault."""
     monkeypatch.setattr("result.pipeline.ANSWER_SECONDS", 5.0)
-    monkeypatch.setattr("result.pipeline.LET_GO_SECONDS", -4.9)
+    monkeypatch.setattr("result.pipeline.KEEP_CONNECTION_SECONDS", -4.9)
     look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tallyho-pipeline'"
     with closing(WorkersInDatabase(database)) as workers:
         for _ in range(2):  # it connects again when somebody looks again

@@ -6,8 +6,8 @@ from asyncpg import Connection
 from common.vote_queue import Peek, QueueUnavailable, VoteQueue
 from tests.fakes import FakeVoteQueue, message
 from tests.integration.counting import votes_in
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 
 
 class NotedQueue(FakeVoteQueue):
@@ -33,7 +33,7 @@ class NotedQueue(FakeVoteQueue):
 async def test_every_vote_is_read_once_before_the_batch_before_it_is_settled(connection: Connection) -> None:
     queue = NotedQueue()
     await queue.push([message(str(voter), "a") for voter in range(5)])
-    head = Head(queue, 2)
+    head = QueueHead(queue, 2)
 
     assert [await count_batch(connection, queue, head) for _ in range(3)] == [2, 2, 1]
     assert queue.calls == [
@@ -48,7 +48,7 @@ async def test_nothing_is_read_ahead_where_little_waits(connection: Connection) 
     queue = NotedQueue()
     await queue.push([message("v", "a")])
 
-    await count_batch(connection, queue, Head(queue, 2))
+    await count_batch(connection, queue, QueueHead(queue, 2))
 
     assert queue.calls == ["1 read, 0 before them", "1 settled"]
 
@@ -56,7 +56,7 @@ async def test_nothing_is_read_ahead_where_little_waits(connection: Connection) 
 async def test_what_was_read_ahead_before_a_reset_is_not_recorded_after_it(
     connection: Connection, queue: VoteQueue
 ) -> None:
-    head = Head(queue, 1)
+    head = QueueHead(queue, 1)
     await queue.push([message("v", "a"), message("w", "a"), message("x", "a")])
     await count_batch(connection, queue, head)
 
@@ -72,7 +72,7 @@ async def test_what_was_read_ahead_before_a_reset_is_not_recorded_after_it(
 async def test_a_batch_is_counted_though_the_next_can_not_be_read(connection: Connection) -> None:
     queue = NotedQueue()
     await queue.push([message("v", "a"), message("w", "b")])
-    head = Head(queue, 1)
+    head = QueueHead(queue, 1)
 
     queue.refusing = True
     assert await count_batch(connection, queue, head) == 1
@@ -85,7 +85,7 @@ async def test_a_batch_is_counted_though_the_next_can_not_be_read(connection: Co
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 async def test_a_voters_last_vote_wins_across_batches(connection: Connection, queue: VoteQueue, limit: int) -> None:
-    head = Head(queue, limit)
+    head = QueueHead(queue, limit)
     await queue.push([message("v", option) for option in "abcabcb"])
 
     while await count_batch(connection, queue, head):

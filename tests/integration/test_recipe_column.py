@@ -16,7 +16,7 @@ A_COLUMN = {
     "common/message.py": [
         (r"(class Vote\b(?:.|\n)*?\n)\n\n", r"\1    instance: str | None = None\n\n\n"),
         (r"(class _Fields\b(?:.|\n)*?\n)\n\n", r"\1    instance: str | None = None\n\n\n"),
-        (r"(    return json\.dumps)", r'    message["instance"] = vote.instance\n\1'),
+        (r"(    return json\.dumps\(message\))", r'    message["instance"] = vote.instance\n\1'),
         (r"(        fields\.number,\n)", r"\1        fields.instance,\n"),
     ],
     "vote/casting.py": [

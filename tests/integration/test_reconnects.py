@@ -31,7 +31,7 @@ async def test_a_redis_that_was_killed_and_is_back_is_one_reconnect(tmp_path: Pa
             assert reconnects("redis") == before
             redis.start()
             await queue.push([b"2"])
-            await queue.overview()
+            await queue.stats()
 
     assert reconnects("redis") - before == 1
 

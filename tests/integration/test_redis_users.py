@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from common.roll import Roll
+from common.presence import list_vote_services
 from common.tasks import end
 from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
-from common.vote_services import vote_services
+from common.voter_roll import VoterRoll
 from local.codes import give_out
 from local.redis_users import write_users
 from tests.fakes import message
 from tests.integration.guarded_redis import GuardedRedis, guarded_redis, has_users, refusal
 from tests.waiting import eventually_async
-from vote.announce import announce
-from vote.exchange import exchange
-from vote.limits import Limit
+from vote.admission import RateLimit, share_counts
+from vote.heartbeat import send_heartbeats
 
 
 @pytest.fixture(scope="module")
@@ -98,15 +97,15 @@ async def test_a_vote_travels_from_vote_to_worker_and_result_sees_the_queue(redi
         await vote.check_writable()
         await result.check_writable()
         await vote.push([message("1", "a"), b"nonsense"])
-        assert (await result.overview()).waiting == (await vote.overview()).waiting == 2
-        assert (await worker.overview()).waiting == 2
+        assert (await result.stats()).waiting == (await vote.stats()).waiting == 2
+        assert (await worker.stats()).waiting == 2
         assert await worker.wait(1)
         peek = await worker.peek(10)
         await worker.reject([(b"nonsense", "no vote")])
         assert await worker.is_at_head(peek)
         assert await worker.settle(peek)
-        overview = await result.overview()
-        assert (overview.waiting, overview.rejected) == (0, 1)
+        stats = await result.stats()
+        assert (stats.waiting, stats.rejected) == (0, 1)
         for queue in (vote, worker, result):
             await queue.ping()
 
@@ -124,10 +123,10 @@ async def test_a_script_that_only_reads_may_not_write(redis_for_users: GuardedRe
 async def test_vote_may_say_that_it_runs_and_result_hears_it(redis_for_users: GuardedRedis) -> None:
     urls = redis_for_users.urls
     async with Redis.from_url(urls["result"]) as result:
-        announcing = asyncio.create_task(announce(urls["vote"], "here:1"))
+        announcing = asyncio.create_task(send_heartbeats(urls["vote"], "here:1"))
 
         async def names() -> list[str]:
-            return [service.name for service in await vote_services(result)]
+            return [service.name for service in await list_vote_services(result)]
 
         try:
             await eventually_async(lambda: _equals(names(), ["here:1"]), within=20)
@@ -160,14 +159,14 @@ async def test_vote_may_fence_a_push_in_doubt(redis_for_users: GuardedRedis) -> 
 async def test_vote_may_ask_the_roll_and_exchange_counts(redis_for_users: GuardedRedis) -> None:
     urls = redis_for_users.urls
     await give_out(urls["owner"], "a key for this test", 3)
-    limit = Limit("address", 10)
+    limit = RateLimit("address", 10)
     limit.count("198.51.100.7")
-    async with Roll.open(urls["vote"]) as roll:
+    async with VoterRoll.open(urls["vote"]) as roll:
         assert not await roll.has("nobody")
-        await exchange(roll._redis, limit, "mine")
+        await share_counts(roll._redis, limit, "mine")
         with pytest.raises(QueueUnavailable, match="permissions"):
             await roll.add(["me"])
-    assert limit.news() == {}
+    assert limit.unshared() == {}
 
 
 def test_the_files_are_for_their_owner_only_and_the_servers_has_no_password(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from common.vote_queue import VoteQueue
 from local import servers
 from tests.fakes import message
 from tests.integration.counting import rejected_in, votes_in
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 
 NONSENSE = [
     b"",
@@ -40,7 +40,7 @@ async def test_what_can_not_be_read_is_put_aside_and_blocks_nothing(
 ) -> None:
     await queue.push([message("first", "a"), *NONSENSE, message("last", "b")])
 
-    assert await count_batch(connection, queue, Head(queue, 100)) == len(NONSENSE) + 2
+    assert await count_batch(connection, queue, QueueHead(queue, 100)) == len(NONSENSE) + 2
     assert await votes_in(connection) == {"first": "a", "last": "b"}
     assert await queue.waiting() == 0
     assert all(note["reason"] for note in await rejected_in(redis))
@@ -53,7 +53,7 @@ async def test_a_vote_that_the_database_refuses_is_put_aside_alone(
     await connection.execute("ALTER TABLE votes ADD CONSTRAINT no_c CHECK (vote <> 'c')")
     await queue.push([message("v", "a"), message("w", "c"), message("x", "b")])
 
-    await count_batch(connection, queue, Head(queue, 100))
+    await count_batch(connection, queue, QueueHead(queue, 100))
 
     assert await votes_in(connection) == {"v": "a", "x": "b"}
     (note,) = await rejected_in(redis)
@@ -66,8 +66,8 @@ async def test_the_log_counts_what_was_recorded_and_not_what_was_put_aside(
 ) -> None:
     told: list[int] = []
     await queue.push([b"nonsense", message("v", "a"), message("w", "b")])
-    await count_batch(connection, queue, Head(queue, 100), told.append)
+    await count_batch(connection, queue, QueueHead(queue, 100), told.append)
     await queue.push([b"nonsense"])
-    await count_batch(connection, queue, Head(queue, 100), told.append)
+    await count_batch(connection, queue, QueueHead(queue, 100), told.append)
 
     assert told == [2, 0]

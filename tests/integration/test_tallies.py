@@ -28,8 +28,8 @@ from tests.integration.counting import (
 )
 from tests.waiting import eventually_async
 from worker import tallies
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 from worker.tallies import heal_tallies
 
 VOTERS = [f"voter {number}" for number in range(30)]
@@ -122,19 +122,19 @@ async def test_a_check_that_fails_in_the_middle_of_a_batch_records_and_rejects_n
     connection: Connection, queue: VoteQueue, redis: servers.Server
 ) -> None:
     await queue.push([message("v", "a"), message("w", "a")])
-    await count_batch(connection, queue, Head(queue, 100))
+    await count_batch(connection, queue, QueueHead(queue, 100))
     await connection.execute("TRUNCATE tallies")
     await queue.push([message("new", "c"), message("v", "b"), b"nonsense", message("w", "b")])
 
     with pytest.raises(asyncpg.CheckViolationError):
-        await count_batch(connection, queue, Head(queue, 100))
+        await count_batch(connection, queue, QueueHead(queue, 100))
 
     assert await votes_in(connection) == {"v": "a", "w": "a"}
     assert await queue.waiting() == 4
     assert await rejected_in(redis) == []
 
     await heal_tallies(connection)
-    assert await count_batch(connection, queue, Head(queue, 100)) == 4
+    assert await count_batch(connection, queue, QueueHead(queue, 100)) == 4
     assert await votes_in(connection) == {"v": "b", "w": "b", "new": "c"}
     assert [note["message"] for note in await rejected_in(redis)] == ["nonsense"]
 
@@ -221,7 +221,7 @@ async def test_a_time_that_can_not_be_is_kept_with_its_vote_and_is_nobodys_as_of
 
     now = datetime.now(UTC)
     await queue.push([message("v", "b", cast_at=now.timestamp()), message("x", "a", cast_at=253402300799)])
-    await count_batch(connection, queue, Head(queue, 100))
+    await count_batch(connection, queue, QueueHead(queue, 100))
 
     assert await votes_in(connection) == {"v": "b", "w": "a", "x": "a"}
     assert await connection.fetchval("SELECT max(as_of) FROM tallies") == now

@@ -13,8 +13,8 @@ from quart import Quart
 
 from common import traces
 from common.ballot import Ballot, Option
+from common.health import Health
 from common.message import decode
-from common.ops import Health
 from common.settings import Settings
 from common.tasks import end
 from common.vote_queue import VoteQueue
@@ -164,8 +164,8 @@ async def test_a_traceparent_that_is_none_is_no_reason_to_reject_a_vote(
     await queue.push([message("v", "a", traceparent=traceparent)])
 
     async def settled() -> bool:
-        overview = await queue.overview()
-        return overview.counted == 1 and overview.rejected == 0
+        stats = await queue.stats()
+        return stats.counted == 1 and stats.rejected == 0
 
     await eventually_async(settled, within=20)
 

@@ -18,8 +18,8 @@ from result.tally import Tally
 from result.viewers import Viewers
 from tests.fakes import message
 from tests.services import Service, service
+from worker.batch import QueueHead
 from worker.count import count_batch
-from worker.head import Head
 
 LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), *Path("/usr/lib").glob("faketime/libfaketime.so.1")]
 YEAR_OF_SECONDS = 365 * 24 * 3600
@@ -82,8 +82,8 @@ async def test_the_last_vote_counts_whatever_the_clock_said_when_it_was_cast(
     """The queue's order decides, not `cast_at`; and a time that is yet to come is nobody's `as_of`."""
     now = time.time()
     await queue.push([message("v", "a", cast_at=now), message("v", "b", cast_at=now + jump)])
-    await count_batch(connection, queue, Head(queue, 1))
-    await count_batch(connection, queue, Head(queue, 1))
+    await count_batch(connection, queue, QueueHead(queue, 1))
+    await count_batch(connection, queue, QueueHead(queue, 1))
 
     assert await connection.fetchval("SELECT vote FROM votes") == "b"
     as_of = datetime.fromtimestamp(now + jump, UTC) if jump < 0 else None
@@ -119,7 +119,7 @@ async def test_voters_stay_who_they_are_when_the_clock_of_vote_jumps(
             answer = await voter.post(f"{vote.url}/api/votes", json={"vote": option})
             assert answer.status_code == 202
         assert "your vote" in (await voter.get(vote.url)).text.lower()
-    await count_batch(connection, queue, Head(queue, 100))
+    await count_batch(connection, queue, QueueHead(queue, 100))
 
     assert [row["vote"] for row in await connection.fetch("SELECT vote FROM votes")] == ["b"]
     assert vote.is_ready()

@@ -54,7 +54,7 @@ async def test_a_full_redis_refuses_votes_in_clear_words_and_the_worker_makes_ro
         assert refused.json()["error"]["code"] == "queue_full"
         assert "was not recorded" in page.text
         assert refused.headers["Retry-After"]
-        assert await queue.waiting() == (await queue.overview()).waiting == accepted + 1
+        assert await queue.waiting() == (await queue.stats()).waiting == accepted + 1
 
         with service("worker", redis_url=redis.url, database_url=empty_database):
             await eventually_async(lambda: is_empty(queue), within=30)

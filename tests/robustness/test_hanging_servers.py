@@ -13,7 +13,7 @@ import asyncpg
 import httpx
 import pytest
 
-from common.ops import CHECK_TIMEOUT_SECONDS
+from common.health import CHECK_TIMEOUT_SECONDS
 from common.vote_queue import VoteQueue
 from local import servers
 from result import watch

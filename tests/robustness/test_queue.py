@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from common.message import MalformedVote, Vote, decode
-from common.overview import MESSAGE_BYTES
+from common.message import MESSAGE_BYTES, MalformedVote, Vote, decode
 from tests.robustness.conftest import Services
 from tests.robustness.figures import EXAMPLES, tried
 from tests.robustness.messages import MESSAGES

@@ -6,7 +6,7 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from result.app import create_app as create_result
 from result.board import Board

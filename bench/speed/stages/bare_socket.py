@@ -15,7 +15,7 @@ from hypercorn.config import Config
 
 from bench.speed.place import HOST
 from bench.speed.stages.watchers import UPDATES_PER_SECOND
-from common.crowd import allow_many_files
+from common.connection_limits import raise_file_limit
 from common.server import BACKLOG
 from common.settings import Settings
 from result.tally import Tally, snapshot
@@ -69,5 +69,5 @@ async def main(port: int, viewers: int) -> None:
 
 
 if __name__ == "__main__":
-    allow_many_files()
+    raise_file_limit()
     uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -20,9 +20,9 @@ from redis.asyncio import Redis
 
 from common.message import Vote, encode
 from common.vote_queue import VOTES, VoteQueue
+from worker.batch import QueueHead
 from worker.count import count_batch
 from worker.counter import CONNECTION_SETTINGS
-from worker.head import Head
 from worker.schema import SCHEMA
 
 PER_PUSH = 5000
@@ -83,7 +83,7 @@ def recording(connection: asyncpg.Connection, queue: VoteQueue, batch: int) -> C
     """The worker's own code, batch by batch until nothing waits."""
 
     async def record_all() -> None:
-        head = Head(queue, batch)
+        head = QueueHead(queue, batch)
         while await count_batch(connection, queue, head):
             pass
 

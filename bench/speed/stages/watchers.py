@@ -18,7 +18,7 @@ import asyncpg
 from bench.speed.figures import percentile
 from bench.speed.stages.frames import Viewer, open_viewers
 from bench.speed.stages.web_servers import busy_seconds
-from common.crowd import allow_many_files
+from common.connection_limits import raise_file_limit
 
 UPDATES_PER_SECOND = 10
 WARM_UP_SECONDS = 1.0
@@ -80,7 +80,7 @@ async def vote(database_url: str) -> None:
 
 
 if __name__ == "__main__":
-    allow_many_files()
+    raise_file_limit()
     arguments = sys.argv[1:]
     port, pid, number = map(int, arguments[:3])
     print(json.dumps(asyncio.run(main(port, pid, number, float(arguments[3]), *arguments[4:]))))

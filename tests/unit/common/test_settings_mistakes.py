@@ -108,7 +108,7 @@ def test_every_right_address_is_taken(monkeypatch: pytest.MonkeyPatch, value: st
         ("RESULT_URL", "http://example.org:port", "must be a web address like"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "must be a web address like"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "did you mean 10.0.0.1 or 10.0.0.0/8?"),
-        ("TRUSTED_PROXIES", "10.0.0.0/8;10.1.0.0/16", "several stand with commas"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8;10.1.0.0/16", "separate several by commas"),
         ("REDIS_HOST", "redis:6380", "must be a host alone; with a port or a password, set REDIS_URL="),
         ("REDIS_HOST", "redis://redis", "must be a host alone"),
     ],
@@ -176,7 +176,7 @@ def test_a_file_that_holds_no_secret_is_told_with_its_path(monkeypatch: pytest.M
     )
 
     assert f"SECRET_KEY_FILE={tmp_path / 'empty'}: the file is empty" in message
-    assert f"REDIS_URL_FILE={tmp_path / 'binary'}: can't be read: it is no text in UTF-8" in message
+    assert f"REDIS_URL_FILE={tmp_path / 'binary'}: can't be read: not UTF-8 text" in message
     assert f"DATABASE_URL_FILE={tmp_path}: can't be read: Is a directory" in message
 
 

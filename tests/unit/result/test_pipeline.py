@@ -10,22 +10,22 @@ from quart.typing import TestClientProtocol as Client
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
-from common.ops import Health
-from common.overview import Overview, Rejection
+from common.health import Health
+from common.message import Rejection
+from common.presence import VoteService
 from common.settings import Settings
-from common.vote_queue import QueueBroken, QueueFull, QueueUnavailable
-from common.vote_services import VoteService
+from common.vote_queue import QueueBroken, QueueFull, QueueStats, QueueUnavailable
 from result import pipeline as pipeline_module
 from result.app import create_app
 from result.board import Board
 from result.pipeline import (
     COMING_BACK_SECONDS,
     RATE_ACROSS_SECONDS,
-    NotSeen,
     Pipeline,
     Sources,
+    SourceUnavailable,
     intake_reader,
-    seen_in_redis,
+    read_from_redis,
 )
 from result.pipeline_report import Intake, Workers
 from result.viewers import Viewers
@@ -37,17 +37,17 @@ class Plant:
     """Something to look at."""
 
     def __init__(self) -> None:
-        self.overview = Overview(waiting=4, counted=10, oldest_cast_at=None, rejected=0, last_rejected=())
+        self.stats = QueueStats(waiting=4, counted=10, oldest_cast_at=None, rejected=0, last_rejected=())
         self.services = ONE_SERVICE
         self.problem: Exception | None = None
         self.looks = 0
 
-    async def queue(self) -> Overview:
+    async def queue(self) -> QueueStats:
         self.looks += 1
         await asyncio.sleep(0)
         if self.problem:
             raise self.problem
-        return self.overview
+        return self.stats
 
     async def workers(self) -> Workers:
         return Workers("here:1", ("there:2",))
@@ -73,15 +73,15 @@ def pipeline(plant: Plant) -> Pipeline:
 
 @pytest.fixture
 def always_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "LOOK_AT_MOST_EVERY_SECONDS", 0)
+    monkeypatch.setattr(pipeline_module, "REPORT_SECONDS", 0)
 
 
-async def two_looks(plant: Plant, *, seconds: float, then: Overview) -> dict[str, Any]:
+async def two_looks(plant: Plant, *, seconds: float, then: QueueStats) -> dict[str, Any]:
     """The second of two looks, so many seconds after the first."""
     now = [0.0]
     pipeline = Pipeline(plant.sources(), lambda: now[0])
     await pipeline.report()
-    now[0], plant.overview = seconds, then
+    now[0], plant.stats = seconds, then
     return await pipeline.report()
 
 
@@ -102,7 +102,7 @@ async def test_who_asks_during_a_long_look_shares_what_it_finds(plant: Plant) ->
     now = [1.0]
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow_queue() -> Overview:
+    async def slow_queue() -> QueueStats:
         begun.set()
         await go_on.wait()
         now[0] += 10
@@ -140,7 +140,7 @@ async def test_the_figures_are_those_of_the_queue_and_the_database(pipeline: Pip
 
 
 async def test_a_rate_is_what_came_since_the_last_look(plant: Plant) -> None:
-    report = await two_looks(plant, seconds=4, then=replace(plant.overview, waiting=10, counted=50))
+    report = await two_looks(plant, seconds=4, then=replace(plant.stats, waiting=10, counted=50))
 
     assert report["accepted"]["per_second"] == pytest.approx(46 / 4)
     assert report["recorded"]["per_second"] == pytest.approx(40 / 4)
@@ -148,15 +148,15 @@ async def test_a_rate_is_what_came_since_the_last_look(plant: Plant) -> None:
 
 
 async def test_no_rate_is_told_across_a_long_gap_or_when_redis_was_emptied(plant: Plant) -> None:
-    later = await two_looks(plant, seconds=RATE_ACROSS_SECONDS + 1, then=replace(plant.overview, counted=11))
-    emptied = await two_looks(plant, seconds=1, then=replace(plant.overview, counted=0))
+    later = await two_looks(plant, seconds=RATE_ACROSS_SECONDS + 1, then=replace(plant.stats, counted=11))
+    emptied = await two_looks(plant, seconds=1, then=replace(plant.stats, counted=0))
 
     assert later["recorded"]["per_second"] is None
     assert emptied["recorded"]["per_second"] is None
 
 
 async def test_what_can_not_be_known_is_null_and_the_reason_is_told(pipeline: Pipeline, plant: Plant) -> None:
-    plant.problem = NotSeen("unreachable", "gone")
+    plant.problem = SourceUnavailable("unreachable", "gone")
 
     report = await pipeline.report()
 
@@ -168,7 +168,7 @@ async def test_what_can_not_be_known_is_null_and_the_reason_is_told(pipeline: Pi
 
 @pytest.mark.usefixtures("always_looking")
 async def test_it_is_known_again_when_the_server_is_back(pipeline: Pipeline, plant: Plant) -> None:
-    plant.problem = NotSeen("unreachable", "gone")
+    plant.problem = SourceUnavailable("unreachable", "gone")
     await pipeline.report()
     plant.problem = None
 
@@ -181,7 +181,7 @@ async def test_of_a_rejected_message_only_the_reason_is_shown(pipeline: Pipeline
         Rejection("first", "old", "2026-01-01"),
         Rejection("my secret id", "bad row\nDETAIL: my secret id", ""),
     )
-    plant.overview = replace(plant.overview, rejected=2, last_rejected=rejections)
+    plant.stats = replace(plant.stats, rejected=2, last_rejected=rejections)
 
     report = await pipeline.report()
 
@@ -191,21 +191,21 @@ async def test_of_a_rejected_message_only_the_reason_is_shown(pipeline: Pipeline
 
 @pytest.mark.parametrize(("is_set", "state"), [(True, "unreachable"), (False, "not_configured")])
 async def test_only_a_redis_that_somebody_named_is_missed(is_set: bool, state: str) -> None:
-    async def gone() -> Overview:
+    async def gone() -> QueueStats:
         raise QueueUnavailable("Redis: no")
 
-    with pytest.raises(NotSeen) as caught:
-        await seen_in_redis(gone, address_is_set=is_set)()
+    with pytest.raises(SourceUnavailable) as caught:
+        await read_from_redis(gone, address_is_set=is_set)()
 
     assert caught.value.state == state
 
 
 async def test_a_queue_that_is_none_is_not_called_unreachable() -> None:
-    async def broken() -> Overview:
+    async def broken() -> QueueStats:
         raise QueueBroken("Redis: WRONGTYPE")
 
-    with pytest.raises(NotSeen) as caught:
-        await seen_in_redis(broken, address_is_set=True)()
+    with pytest.raises(SourceUnavailable) as caught:
+        await read_from_redis(broken, address_is_set=True)()
 
     assert caught.value.state == "broken"
 
@@ -251,7 +251,7 @@ async def test_vote_services_that_can_not_be_seen_are_not_said_to_be_gone(error:
 async def test_vote_services_that_come_back_to_redis_are_given_a_moment(plant: Plant) -> None:
     now = [0.0]
     pipeline = Pipeline(plant.sources(), lambda: now[0])
-    plant.problem = NotSeen("unreachable", "gone")
+    plant.problem = SourceUnavailable("unreachable", "gone")
     await pipeline.report()
     plant.problem, plant.services = None, ()
 
@@ -265,7 +265,7 @@ async def test_votes_of_a_vote_service_of_another_kind_are_seen_to_arrive(plant:
     """The ancestor's does not say in Redis that it runs."""
     plant.services = ()
 
-    report = await two_looks(plant, seconds=1, then=replace(plant.overview, waiting=5))
+    report = await two_looks(plant, seconds=1, then=replace(plant.stats, waiting=5))
 
     assert report["state"] == "counting"
 

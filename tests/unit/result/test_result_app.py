@@ -10,7 +10,7 @@ from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
 from common.ballot import Ballot, Option
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from result.app import create_app
 from result.board import STALE_SECONDS, Board

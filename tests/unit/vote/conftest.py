@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from quart import Quart
 
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from common.tasks import end
 from tests.fakes import FakeVoteQueue

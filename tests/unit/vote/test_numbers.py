@@ -8,13 +8,13 @@ import pytest
 from quart import Quart
 from quart.typing import TestClientProtocol as Client
 
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from tests.fakes import FakeVoteQueue
+from tests.unit.vote.test_admission import Pushed
 from tests.unit.vote.test_codes import CODE, KEY, FakeRoll
-from tests.unit.vote.test_limits import Pushed
+from vote.admission import Admission
 from vote.app import create_app
-from vote.door import Door
 from vote.voter import HIGHEST_NUMBER, VOTER_COOKIE, VoterCookies, new_voter
 
 
@@ -118,8 +118,8 @@ async def test_a_refused_vote_leaves_a_page_with_a_number_of_its_own(browser: Cl
 
 async def test_a_code_keeps_the_series_of_the_browser_it_is_typed_in(queue: FakeVoteQueue) -> None:
     """Two devices of one code are two series: between them the queue's order decides, on each its own numbers do."""
-    door = Door(Settings(secret_key=KEY, voter_codes="on"), FakeRoll(CODE))
-    app = create_app(Settings(secret_key=KEY, voter_codes="on"), Pushed(queue), Health(), door=door)
+    admission = Admission(Settings(secret_key=KEY, voter_codes="on"), FakeRoll(CODE))
+    app = create_app(Settings(secret_key=KEY, voter_codes="on"), Pushed(queue), Health(), admission=admission)
     phone, laptop = app.test_client(), app.test_client()
     for client in (phone, laptop, phone):
         number = await number_on(await client.get("/"))

@@ -10,16 +10,16 @@ from prometheus_client import REGISTRY
 from quart import Quart
 
 from common.errors import Refused
-from common.ops import Health
+from common.health import Health
 from common.settings import Settings
 from common.web import MAX_BODY_BYTES
 from tests.fakes import FakeVoteQueue
-from tests.unit.vote.test_limits import Pushed
+from tests.unit.vote.test_admission import Pushed
 from tests.waiting import eventually_async
 from vote.app import create_app
-from vote.poll import Poll
 from vote.pusher import VotePusher
 from vote.routes import ClientGone, Exchange
+from vote.voter import Poll
 
 HOST = {"Host": "poll.example:5000"}
 FORM = HOST | {"Content-Type": "application/x-www-form-urlencoded"}
@@ -116,13 +116,13 @@ async def test_a_page_is_not_shown_to_whom_it_does_not_fit(app: Quart) -> None:
 
 
 async def test_hosts_that_clients_write_do_not_fill_the_memory(app: Quart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vote.page.MOST_KEPT", 3)
+    monkeypatch.setattr("vote.page.MOST_CACHED", 3)
     routes: Any = app.asgi_app
 
     for number in range(10):
         await app.test_client().get("/", headers={"Host": f"host-{number}.example"})
 
-    assert 0 < len(routes._pages._kept) <= 3
+    assert 0 < len(routes._pages._cache) <= 3
 
 
 async def test_a_refused_vote_is_counted_at_the_door_once(queue: FakeVoteQueue) -> None:
@@ -271,7 +271,7 @@ async def polled(queue: FakeVoteQueue) -> AsyncIterator[tuple[Quart, Poll]]:
 async def test_after_a_reset_the_ballot_no_longer_says_that_the_vote_is_recorded(
     polled: tuple[Quart, Poll], queue: FakeVoteQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vote.poll.POLL_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("vote.voter.POLL_LOOK_SECONDS", 0.01)
     app, poll = polled
     browser = app.test_client()
     await browser.post("/", form={"vote": "a"})
