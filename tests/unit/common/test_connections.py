@@ -1,6 +1,7 @@
 """Each state of a connection ends when its time is over, and not before; the clock is ours here."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,6 +33,15 @@ class Transport:
         self.takes = True
         self.is_tls = is_tls
         self.said: list[str] = []
+        self.unread, self._client = socket.socketpair()
+
+    def has_bytes(self) -> None:
+        """From the client, which the event loop has not read yet."""
+        self._client.sendall(GET)
+
+    def close_sockets(self) -> None:
+        for each in (self.unread, self._client):
+            each.close()
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -48,7 +58,7 @@ class Transport:
         return bool({"close", "abort"} & set(self.said))
 
     def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 4711)
+        return self.unread if name == "socket" else ("127.0.0.1", 4711)
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
@@ -103,6 +113,7 @@ async def connected(*, answers: bool = True, is_tls: bool = False) -> AsyncItera
     assert connection.conversation is not None
     await asyncio.gather(*connection.conversation.answering)
     assert lost == [connection]
+    transport.close_sockets()
 
 
 BIT = 2.0  # more than the time between two looks
