@@ -124,7 +124,9 @@ class Server:
         for each in self._sockets:
             each.listen(BACKLOG)
             self._loop.add_reader(each, self._take, each)
-        log.info("serving", address=self._config.bind[0], tls=self._config.ssl_enabled)
+            host, port = each.getsockname()[:2]
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            log.info("serving", address=address, tls=self._config.ssl_enabled)
 
     def stop_taking(self) -> None:
         """Take no more connections; each that there is may ask once more, and is told that this is its last answer.

@@ -73,5 +73,6 @@ def _listener(descriptor: int, name: str) -> socket.socket:
     except OSError as error:
         raise NotAListener(f"descriptor {descriptor}, handed over as {name}, is no socket: {error.strerror}") from None
     if listener.family not in (socket.AF_INET, socket.AF_INET6) or listener.type != socket.SOCK_STREAM:
+        listener.close()
         raise NotAListener(f"descriptor {descriptor}, handed over as {name}, is no TCP socket")
     return listener

@@ -12,6 +12,7 @@ from hypercorn.config import Config
 from common.connections import (
     EXCHANGE_SECONDS,
     HEADERS_SECONDS,
+    LAST_CALL_SECONDS,
     LINGER_BYTES,
     LINGER_SECONDS,
     PING_SECONDS,
@@ -228,3 +229,49 @@ async def test_a_client_that_has_said_its_last_is_answered_and_ended() -> None:
 
         assert client.transport.sent.endswith(b"ok")
         assert client.transport.is_closing()
+
+
+async def test_at_the_last_call_one_that_is_silent_may_ask_once_more_and_is_told_that_it_is_the_last() -> None:
+    async with connected() as client:
+        await client.says(GET)
+        client.connection.last_call(client.now)
+
+        assert not client.is_over_after(LAST_CALL_SECONDS - BIT / 2)
+        await client.says(GET)
+
+        first, second = client.transport.sent.split(b"HTTP/1.1 200")[1:]
+        assert b"connection: close" not in first
+        assert b"connection: close" in second
+        assert client.transport.said[-1] == "write_eof"
+
+
+@pytest.mark.parametrize("said", [b"", GET])
+async def test_one_that_stays_silent_after_the_last_call_is_ended_sooner(said: bytes) -> None:
+    async with connected() as client:
+        await client.says(said)
+        client.connection.last_call(client.now)
+
+        client.is_over_after(LAST_CALL_SECONDS + BIT / 2)
+
+        assert "write_eof" in client.transport.said
+
+
+async def test_requests_that_came_before_the_last_call_are_all_answered() -> None:
+    """The first answer does not say that it is the last: what came with it would have to be sent again."""
+    async with connected() as client:
+        client.connection.data_received(GET * 3)
+        client.connection.last_call(client.now)
+        await client.says(b"")
+
+        assert client.transport.sent.count(b"HTTP/1.1 200") == 3
+        assert client.transport.sent.count(b"connection: close") == 1
+
+
+async def test_one_whose_request_has_come_and_is_not_read_yet_is_not_ended() -> None:
+    async with connected() as client:
+        await client.says(GET)
+        client.transport.has_bytes()
+
+        client.is_over_after(HEADERS_SECONDS + BIT)
+
+        assert client.transport.said == []
