@@ -148,7 +148,8 @@ async def _end_gently(server: Server, answers: "_Answers", health: Health, close
     server.stop_taking()
     try:
         async with asyncio.timeout(STOP_SECONDS):
-            await asyncio.gather(close(), server.drained(), answers.all_given())
+            await asyncio.gather(close(), server.drained())
+            await answers.all_given()  # also those to clients that have gone
     except TimeoutError:
         if answers.are_open:
             log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)

@@ -36,7 +36,7 @@ class Viewer(asyncio.Protocol):
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self._port)
-        self._transport.write(websocket_handshake())  # type: ignore[attr-defined]
+        self._transport.write(websocket_handshake())
 
     def data_received(self, data: bytes) -> None:
         if b'"read_at"' in data:
