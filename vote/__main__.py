@@ -1,18 +1,23 @@
 """Runs the vote service: `python -m vote`."""
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from common.health import Health
 from common.lifecycle import run, serve
 from common.queue_monitor import QueueMonitor
 from common.settings import DEVELOPMENT_KEY, Settings
-from common.vote_queue import VoteQueue
+from common.vote_queue import QueueUnavailable, VoteQueue
 from common.voter_roll import VoterRoll
 from vote.admission import Admission, keep_sharing_counts
 from vote.app import create_app
 from vote.heartbeat import send_heartbeats
 from vote.pusher import VotePusher
 from vote.voter import Poll
+
+READY_SECONDS = 1.5  # for Redis; one that is away is waited for with each vote
 
 log = structlog.get_logger()
 
@@ -29,7 +34,23 @@ async def main(settings: Settings) -> None:
         sharing = keep_sharing_counts(redis, admission.limits)
         loops = (pusher.run(), monitor.run(), poll.watch(queue), sharing, send_heartbeats(redis))
         bind = (settings.host, settings.vote_port)
-        await serve(app, bind=bind, health=health, tls=settings.tls, limits=settings.connection_limits, loops=loops)
+
+        async def ready() -> None:
+            """Return when votes have a way to the queue and pages know the poll, as far as Redis is there."""
+            with suppress(QueueUnavailable, TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    await queue.until_pushable()
+                    await poll.look(queue)
+
+        await serve(
+            app,
+            bind=bind,
+            health=health,
+            tls=settings.tls,
+            limits=settings.connection_limits,
+            loops=loops,
+            ready=ready,
+        )
 
 
 def warn_of_development_key(settings: Settings) -> None:

@@ -88,8 +88,12 @@ class Poll:
         """Check for dropped votes again and again."""
         while True:
             with suppress(QueueUnavailable):  # nothing is dropped in the meantime
-                self._votes = await queue.poll()
+                await self.look(queue)
             await asyncio.sleep(POLL_LOOK_SECONDS)
+
+    async def look(self, queue: Queue) -> None:
+        """Check once."""
+        self._votes = await queue.poll()
 
 
 class VoterCookies:

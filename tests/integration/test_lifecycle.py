@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import httpx
 import pytest
 from quart import Quart
 
+from common import systemd
+from common.connections import LAST_CALL_SECONDS
 from common.health import Health
 from common.lifecycle import serve
 from tests.ports import free_port
@@ -78,13 +81,67 @@ async def test_a_service_that_stops_says_so_before_it_does(tmp_path: Path) -> No
     async def stops() -> None:
         signal.raise_signal(signal.SIGTERM)
 
+    async def close() -> None:
+        closed.append(health.stopping)
+
     async with asyncio.timeout(20):
         await serve(
             Quart(__name__),
             bind=("127.0.0.1", free_port()),
             health=health,
             loops=(stops(),),
-            close=lambda: closed.append(health.stopping),
+            close=close,
         )
 
     assert closed == [True]
+
+
+async def test_a_service_with_nobody_connected_ends_at_once() -> None:
+    """Whoever is connected and silent has some seconds; that is no reason to wait for nobody."""
+    loop = asyncio.get_running_loop()
+    asked: list[float] = []
+
+    async def stops() -> None:
+        asked.append(loop.time())
+        signal.raise_signal(signal.SIGTERM)
+
+    await serve(Quart(__name__), bind=("127.0.0.1", free_port()), health=Health(), loops=(stops(),))
+
+    assert loop.time() - asked[0] < LAST_CALL_SECONDS
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket that a supervisor holds, and this process is handed a copy of."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(systemd, "take_sockets", lambda name: [listener.dup()] if name == "http" else [])
+        yield listener
+
+
+async def test_a_service_that_was_handed_its_socket_takes_nobody_until_it_is_ready(handed: socket.socket) -> None:
+    """Another process serves until then, and from its end on: the socket stays open."""
+    is_asked, is_ready = asyncio.Event(), asyncio.Event()
+
+    async def ready() -> None:
+        is_asked.set()
+        await is_ready.wait()
+
+    async with asyncio.timeout(20):
+        bind = ("127.0.0.1", 1)  # which is not opened
+        serving = asyncio.create_task(serve(Quart(__name__), bind=bind, health=Health(), ready=ready))
+        await is_asked.wait()
+        with socket.create_connection(handed.getsockname()):
+            for _ in range(10):
+                await asyncio.sleep(0)
+            handed.accept()[0].close()  # nobody else has taken it
+
+        is_ready.set()
+        reader, writer = await asyncio.open_connection(*handed.getsockname())
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 404")
+
+        signal.raise_signal(signal.SIGTERM)
+        writer.close()
+        await serving
+        with socket.create_connection(handed.getsockname()):
+            handed.accept()[0].close()
