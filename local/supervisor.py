@@ -1,4 +1,4 @@
-"""Runs the programs together: starts all at once, tells when they answer, reloads on edits, stops in order."""
+"""Runs the parts together: starts all at once, says when they are ready, restarts on edits, stops in order."""
 
 import asyncio
 import signal
@@ -7,30 +7,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from local import running
 from local.environment import PROJECT
 from local.errors import LocalError
-from local.guard import Guard
 from local.log import Log
-from local.processes import Process
-from local.programs import Program
-from local.ready import Check, wait_until_ready, welcome
-from local.running import Part
+from local.parts import Part
+from local.probe import Check, wait_until_ready
+from local.processes import Process, Reaper
+from local.running import Facts
 
 OWN_NAME = "tallyho"
 
 
+class Welcome(Protocol):
+    """What to say when all is ready."""
+
+    def __call__(self, *, seconds: float) -> str: ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What to run; facts and checks by the programs' names. `for_others`: the pages, as other machines reach them."""
+    """What to run; facts and checks by the names of the parts."""
 
-    servers: Sequence[Program]
-    services: Sequence[Program]
+    servers: Sequence[Part]
+    services: Sequence[Part]
     data: Path
-    facts: Mapping[str, Part]
+    facts: Mapping[str, Facts]
     checks: Mapping[str, Check]
-    for_others: Sequence[Mapping[str, str]] = ()
+    welcome: Welcome
 
 
 async def supervise(plan: Plan, *, locks: Sequence[int], log: Log) -> None:
@@ -47,9 +53,9 @@ class _Supervisor:
         self._failure: LocalError | None = None
         self._log = log
         log.on_broken = lambda: loop.call_soon_threadsafe(self._stop.set)
-        self._guard = Guard(locks=locks)
-        self._servers = [self._process(program) for program in plan.servers]
-        self._services = [self._process(program) for program in plan.services]
+        self._reaper = Reaper(locks=locks)
+        self._servers = [self._process(part) for part in plan.servers]
+        self._services = [self._process(part) for part in plan.services]
 
     async def run(self) -> None:
         self._listen_to_signals()
@@ -65,20 +71,20 @@ class _Supervisor:
                         helper.cancel()
                     await self._stop_all()
         finally:
-            self._guard.close()
+            self._reaper.close()
             self._log.close()
         if self._failure:
             raise self._failure
 
-    def _process(self, program: Program) -> Process:
-        return Process(program, self._log, on_change=self._tell, on_failure=self._fail)
+    def _process(self, part: Part) -> Process:
+        return Process(part, self._log, on_change=self._tell, on_failure=self._fail)
 
     def _all(self) -> list[Process]:
         return [*self._servers, *self._services]
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_signal_handler(signal.SIGCHLD, self._poll)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         # The terminal was closed; `nohup` has it ignored.
@@ -92,9 +98,9 @@ class _Supervisor:
                 process.kill()
         self._stop.set()
 
-    def _reap(self) -> None:
+    def _poll(self) -> None:
         for process in self._all():
-            process.reap()
+            process.poll()
 
     def _fail(self, error: LocalError) -> None:
         self._failure = self._failure or error
@@ -105,13 +111,16 @@ class _Supervisor:
         for process in self._servers:
             tasks.create_task(process.run(), name=process.name)
         # The services can wait for their servers themselves, but a new database takes a second or two to make.
-        for process in self._servers:
-            await process.prepared.wait()
+        await self._servers_are_prepared()
         for process in self._services:
             tasks.create_task(process.run(), name=process.name)
 
+    async def _servers_are_prepared(self) -> None:
+        for process in self._servers:
+            await process.prepared.wait()
+
     def _tell(self, changed: Process) -> None:
-        self._guard.watch(process.pid for process in self._all() if process.pid is not None)
+        self._reaper.watch(process.pid for process in self._all() if process.pid is not None)
         running.tell(self._plan.data, changed.name, replace(self._plan.facts[changed.name], pid=changed.pid))
 
     async def _reload(self) -> None:
@@ -119,7 +128,7 @@ class _Supervisor:
         if not services:
             return
         # Imported here, because who runs a server only has nothing to watch.
-        from local.reload import edits
+        from local.edits import edits
 
         try:
             async for concerned in edits(PROJECT):
@@ -130,11 +139,9 @@ class _Supervisor:
 
     async def _announce(self) -> None:
         # What answers before that is a server that an earlier run left behind.
-        for process in self._servers:
-            await process.prepared.wait()
+        await self._servers_are_prepared()
         await wait_until_ready(self._plan.checks, on_delay=partial(self._log.line, OWN_NAME))
-        urls = {name: part.url for name, part in self._plan.facts.items()}
-        self._log.plain(welcome(urls, urls, self._plan.for_others, seconds=time.monotonic() - self._began))
+        self._log.plain(self._plan.welcome(seconds=time.monotonic() - self._began))
 
     async def _stop_all(self) -> None:
         began = time.monotonic()
