@@ -81,18 +81,18 @@ def ask(path: Path, message: bytes = b"", *, farewell: bytes = b"") -> bytes | N
             connection.connect(str(path))
         except OSError:
             return None
+        answer = b""
         with contextlib.suppress(OSError):  # a server that refuses us may have gone already
             connection.sendall(message)
             answer = connection.recv(1000) if message else b""
             connection.sendall(farewell)
-            return answer
-        return b""
+        return answer
 
 
 def postgres_answers(sockets: Path) -> bool:
     """Whether PostgreSQL takes connections: not while it starts, recovers or stops."""
-    answer = ask(sockets / POSTGRES_SOCKET, _STARTUP, farewell=b"X\x00\x00\x00\x04")
-    return bool(answer) and _CANNOT_CONNECT_NOW not in (answer or b"")
+    answer = ask(sockets / POSTGRES_SOCKET, _STARTUP, farewell=b"X\x00\x00\x00\x04") or b""
+    return answer != b"" and _CANNOT_CONNECT_NOW not in answer
 
 
 def redis_answers(sockets: Path) -> bool:
