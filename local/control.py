@@ -4,15 +4,16 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from local import running
 from local.errors import LocalError
 from local.parts import PARTS, SERVICES, command, in_order, listed, subject
 
-# More than the longest stop and the longest back-off together.
 DEADLINE_SECONDS = 15.0
+# More than a new process may take to be ready.
+RESTART_SECONDS = 45.0
 POLL_SECONDS = 0.02
 
 
@@ -33,16 +34,25 @@ def down(data: Path, parts: Sequence[str] = PARTS) -> str:
 
 
 def restart(data: Path, name: str) -> str:
-    """Stop the part by its own signal; its supervisor restarts it. Returns when the new process runs."""
-    facts = running.part(data, name)
-    if facts is None:
+    """Have the supervisor put a new process in the place of the one that runs, and wait for that."""
+    before = running.part(data, name)
+    if before is None:
         raise LocalError(f"{name} is not running in {data}: {command('up', [name])} starts it")
-    if facts.pid is None:
+    if before.pid is None:
         raise LocalError(f"{name} has crashed and is being restarted: the log of make up says why")
     began = time.monotonic()
-    _signal(facts.pid, facts.stop_signal)
-    new = _wait_for_another(data, name, facts.pid, deadline=began + DEADLINE_SECONDS)
-    return f"{name} restarted ({time.monotonic() - began:.1f} s): process {new} replaces process {facts.pid}"
+    with _as_its_owner(running.supervisors(data).get(name, 0)):
+        running.request_restart(data, name)
+    while (now := running.part(data, name)) is not None:
+        if now.pid not in (None, before.pid):
+            seconds = time.monotonic() - began
+            return f"{name} restarted ({seconds:.1f} s): process {now.pid} replaces process {before.pid}"
+        if now.pid and now.starts != before.starts:
+            raise LocalError(f"{name} was not restarted, process {now.pid} goes on: {running.broken(data, name)}")
+        if time.monotonic() > began + RESTART_SECONDS:
+            raise LocalError(f"{name} did not restart in {RESTART_SECONDS:.0f} s: the log of make up says why")
+        time.sleep(POLL_SECONDS)
+    raise LocalError(f"{name} was stopped meanwhile: {command('up', [name])} starts it")
 
 
 def _refuse_to_stop_others(pid: int, theirs: Sequence[str], parts: Sequence[str]) -> None:
@@ -57,7 +67,8 @@ def _refuse_to_stop_others(pid: int, theirs: Sequence[str], parts: Sequence[str]
 
 def _end(data: Path, runs: Mapping[int, Sequence[str]]) -> None:
     for pid in runs:
-        _signal(pid, signal.SIGTERM)
+        with _as_its_owner(pid), contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + DEADLINE_SECONDS
     for pid, theirs in runs.items():
         while any(running.is_held_by(data, part, pid) for part in theirs):
@@ -66,23 +77,9 @@ def _end(data: Path, runs: Mapping[int, Sequence[str]]) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def _wait_for_another(data: Path, name: str, old: int, *, deadline: float) -> int:
-    while True:
-        facts = running.part(data, name)
-        if facts is None:
-            raise LocalError(f"{name} was stopped meanwhile: {command('up', [name])} starts it")
-        if facts.pid not in (None, old):
-            return facts.pid
-        if time.monotonic() > deadline:
-            if facts.pid == old:
-                raise LocalError(f"{name} does not stop: kill -9 {old} ends it, and then it is restarted")
-            raise LocalError(f"{name} did not start in {DEADLINE_SECONDS:.0f} s: the log of make up says why")
-        time.sleep(POLL_SECONDS)
-
-
-def _signal(pid: int, number: int) -> None:
+@contextlib.contextmanager
+def _as_its_owner(pid: int) -> Iterator[None]:
     try:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+        yield
     except PermissionError as error:
         raise LocalError(f"process {pid} belongs to another user: run this as that user") from error

@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import socket
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ class Part:
     folder: Path = Path("/")
     # Further arguments of subprocess: PostgreSQL refuses to run as root, so root runs it as another user.
     start_as: Mapping[str, Any] = field(default_factory=dict)
+    # Listening sockets that each process of it is handed, by name: so a new one can start beside the old one.
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 5.0
     # Runs once, before the first start; returns lines for the log.
@@ -32,9 +35,15 @@ class Part:
     # Shortens a line of its output; None leaves it out.
     tidy: Callable[[str], str | None] = field(default=str)
 
-    def start_arguments(self) -> dict[str, Any]:
+    def start_arguments(self, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Arguments for subprocess: a session of its own, so that Ctrl-C in the terminal reaches only us."""
-        return {"cwd": self.folder, "env": dict(self.environ), "start_new_session": True, **self.start_as}
+        return {
+            "cwd": self.folder,
+            "env": {**self.environ, **(environ or {})},
+            "start_new_session": True,
+            "pass_fds": [each.fileno() for each in self.sockets.values()],
+            **self.start_as,
+        }
 
 
 def chosen(names: Collection[str]) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 Several supervisors may share a data folder, each with parts of its own. For each part there are two files: a lock,
 which its supervisor holds, and facts, which its supervisor writes and the other commands read. The reaper of a
 supervisor holds the locks as well, so that nobody starts a part anew while its old process is still being ended.
+Beside them lie, as long as they matter, a request to restart the part and what is wrong with an edit of it.
 """
 
 import fcntl
 import json
 import os
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,12 +31,12 @@ class Facts:
     """What is known about one part."""
 
     url: str
-    # The signal that asks it to stop.
-    stop_signal: int
     # Servers that it uses and that are not ours: their addresses, by the names of the parts they replace.
     elsewhere: dict[str, str] = field(default_factory=dict)
     # None while it does not run, for example between a crash and the restart.
     pid: int | None = None
+    # How often a process of it was started, whether or not that one ever served.
+    starts: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,38 @@ def tell(data: Path, name: str, facts: Facts) -> None:
     new = path.with_suffix(".new")
     new.write_text(json.dumps(asdict(facts), indent=2) + "\n")
     new.replace(path)
+
+
+def tell_broken(data: Path, name: str, problem: str) -> None:
+    """Tell the pages (common/broken_edits.py) that the newest code does not run; an empty text: it does again."""
+    path = _path(data, name, "broken")
+    if problem:
+        path.with_suffix(".new").write_text(f"{problem}\n")
+        path.with_suffix(".new").replace(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def broken(data: Path, name: str) -> str:
+    """What is wrong with the newest code of this part, empty if nothing is."""
+    try:
+        return _path(data, name, "broken").read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def request_restart(data: Path, name: str) -> None:
+    """Ask the supervisor of this part for a restart: by a file, and a signal to look for it."""
+    _path(data, name, "restart").touch()
+    os.kill(supervisors(data)[name], signal.SIGUSR1)
+
+
+def take_requests(data: Path, parts: Iterable[str]) -> list[str]:
+    """The parts among these whose restart was asked for, once."""
+    asked = [name for name in parts if _path(data, name, "restart").exists()]
+    for name in asked:
+        _path(data, name, "restart").unlink(missing_ok=True)
+    return asked
 
 
 @contextmanager
@@ -191,7 +225,8 @@ def _read(data: Path, name: str) -> Facts | None:
 
 def _forget(data: Path, parts: Sequence[str]) -> None:
     for name in parts:
-        _path(data, name, "json").unlink(missing_ok=True)
+        for suffix in ("json", "broken", "restart"):
+            _path(data, name, suffix).unlink(missing_ok=True)
 
 
 def _try_lock(file: TextIO, kind: int) -> bool:

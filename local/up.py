@@ -1,9 +1,11 @@
 """`make up`: decides what to run, from the settings and the parts that are named, and runs it."""
 
 import asyncio
+import contextlib
 import re
+import socket
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 from common.machine import address_to_listen_on
 from common.settings import Settings
 from common.unread import unread
-from local import running
+from local import activation, running
 from local.environment import PROJECT, data_folder, environment, is_set, load_settings
 from local.errors import LocalError
 from local.log import Log
@@ -31,6 +33,8 @@ SOCKETS = {"postgres": POSTGRES_SOCKET, "redis": REDIS_SOCKET}
 WITH_TLS = ("vote", "result")
 # A service that listens on one of these is reached by every address of this machine.
 EVERY_ADDRESS = ("0.0.0.0", "::")
+# A service has 4.5 s to answer everybody, and one for its application.
+SERVICE_STOP_SECONDS = 6.0
 # A service's own time at the head of a line, in colour or not: the log has one already.
 _OWN_TIME = re.compile(r"^(\x1b\[\d+m)?\d\d:\d\d:\d\d(\x1b\[0m)? ")
 
@@ -50,12 +54,14 @@ def up(names: Collection[str] = ()) -> None:
         if problems := port_problems(settings, parts, address):
             raise LocalError("\n".join(problems))
         sockets = socket_folder(data)
-        plan = _plan(settings, parts, choose_ports(settings, parts, address), sockets)
-        try:
-            asyncio.run(supervise(plan, locks=locks, log=Log(sys.stdout.fileno(), colour=_in_colour())))
-        finally:
-            for part in SOCKETS.keys() & parts:
-                remove_sockets(sockets, SOCKETS[part])
+        ports = choose_ports(settings, parts, address)
+        with _listeners(set(SERVICES) & set(parts), address, ports) as listeners:
+            plan = _plan(settings, parts, ports, sockets, listeners)
+            try:
+                asyncio.run(supervise(plan, locks=locks, log=Log(sys.stdout.fileno(), colour=_in_colour())))
+            finally:
+                for part in SOCKETS.keys() & parts:
+                    remove_sockets(sockets, SOCKETS[part])
 
 
 def _ours(names: Collection[str]) -> tuple[str, ...]:
@@ -114,6 +120,20 @@ def _ports(settings: Settings) -> dict[str, int]:
     return {"vote": settings.vote_port, "result": settings.result_port, "worker": settings.worker_port}
 
 
+@contextlib.contextmanager
+def _listeners(services: Collection[str], address: str, ports: Mapping[str, int]) -> Iterator[dict[str, socket.socket]]:
+    """The sockets on which the services listen; they are ours, so that no restart closes a port."""
+    with contextlib.ExitStack() as stack:
+        listeners = {}
+        for service in services:
+            try:
+                listener = activation.listening_socket(address, ports[service])
+            except OSError as error:
+                raise LocalError(f"port {ports[service]} can't be used for {service}: {error.strerror}") from error
+            listeners[service] = stack.enter_context(listener)
+        yield listeners
+
+
 def service_url(settings: Settings, service: str, port: int, *, host: str = "") -> str:
     """The address as people type it, on this machine or by another name or address of it."""
     host = host or ("localhost" if settings.host in ("127.0.0.1", *EVERY_ADDRESS) else settings.host)
@@ -121,7 +141,9 @@ def service_url(settings: Settings, service: str, port: int, *, host: str = "") 
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def service_part(name: str, settings: Settings, ports: Mapping[str, int], urls: Mapping[str, str]) -> Part:
+def service_part(
+    name: str, settings: Settings, ports: Mapping[str, int], urls: Mapping[str, str], listener: socket.socket
+) -> Part:
     """The service of this name, with the servers at these addresses."""
     addresses = {"REDIS_URL": urls["redis"], "DATABASE_URL": urls["postgres"]}
     own = {
@@ -135,9 +157,11 @@ def service_part(name: str, settings: Settings, ports: Mapping[str, int], urls: 
     inherited = {variable: value for variable, value in environment().items() if variable not in unread()}
     return Part(
         name=name,
-        argv=(sys.executable, "-m", name),
+        argv=activation.command(name, sockets := {activation.NAMES[name]: listener}),
         environ={**defaults, **inherited, **own},
         folder=PROJECT,
+        sockets=sockets,
+        stop_seconds=SERVICE_STOP_SECONDS,
         tidy=partial(_OWN_TIME.sub, r""),
     )
 
@@ -168,7 +192,13 @@ def _addresses(urls: Mapping[str, str]) -> list[str]:
     return ["\n".join(lines)] if lines else []
 
 
-def _plan(settings: Settings, names: Collection[str], ports: Mapping[str, int], sockets: Path) -> Plan:
+def _plan(
+    settings: Settings,
+    names: Collection[str],
+    ports: Mapping[str, int],
+    sockets: Path,
+    listeners: Mapping[str, socket.socket],
+) -> Plan:
     data = settings.data_dir
     named = {"postgres": settings.database_url, "redis": settings.redis_address}
     elsewhere = {server: named[server] for server in SERVERS if is_set(*NAMED_BY[server])}
@@ -182,14 +212,16 @@ def _plan(settings: Settings, names: Collection[str], ports: Mapping[str, int], 
     }
     servers = [makers[server]() for server in SERVERS if server in names]
     servers += observers(settings, urls) if is_whole(names) else []
-    services = [service_part(service, settings, ports, urls) for service in SERVICES if service in names]
+    services = [
+        service_part(service, settings, ports, urls, listeners[service]) for service in SERVICES if service in names
+    ]
     parts = [*servers, *services]
     ours = {part.name: urls[part.name] for part in parts}
     return Plan(
         servers,
         services,
         data,
-        facts={part.name: Facts(urls[part.name], int(part.stop_signal), elsewhere) for part in parts},
+        facts={part.name: Facts(urls[part.name], elsewhere) for part in parts},
         # Nobody waits for Prometheus: voting goes on without it.
         checks={server: server_check(server, sockets) for server in SERVERS if server in names}
         | {service.name: service_check(urls[service.name], host=settings.host) for service in services},

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from quart import Quart
 
+from common.broken_edits import show_broken_edits
 from common.ops import Health
 from common.settings import Settings
 from common.web import TEMPLATES, believe_proxies, create_website
@@ -32,6 +33,7 @@ def create_app(
     `door` lets votes in; where codes are asked for, it has to be given, because it needs the roll.
     """
     app = create_website("vote", description=DESCRIPTION, health=health)
+    show_broken_edits(app, settings)
     ballot = settings.ballot
     station = PollingStation(ballot, door or Door(settings), pusher)
     cookies = VoterCookies(settings.secret_key, (poll or Poll(ballot)).name)

@@ -1,14 +1,21 @@
 """How a process that died is restarted, whom an edit concerns, and the common log."""
 
+import asyncio
 import os
+import signal
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from local.activation import listening_socket
 from local.edits import STAMP, concerned
 from local.log import MOST_WAITING, Log
-from local.processes import LONGEST_DELAY, STEADY_SECONDS, BackOff, how_it_ended
+from local.parts import Part
+from local.processes import LONGEST_DELAY, STEADY_SECONDS, BackOff, Keeper, how_it_ended, what_is_wrong
+from tests.waiting import eventually_async
 
 PROJECT = Path("/project")
 
@@ -29,6 +36,52 @@ def test_after_a_steady_run_the_first_wait_is_short_again() -> None:
 def test_an_end_is_told_in_words() -> None:
     assert how_it_ended(3) == "exited with code 3"
     assert how_it_ended(-9) == "killed by SIGKILL"
+
+
+SYNTAX = """\
+Traceback (most recent call last):
+  File "<frozen runpy>", line 88, in _run_code
+  File "/project/vote/__main__.py", line 17, in <module>
+    from vote.app import create_app
+  File "/project/vote/page.py", line 82
+    def broken(:
+               ^
+SyntaxError: invalid syntax
+"""
+IN_A_LIBRARY = """\
+Traceback (most recent call last):
+  File "/project/vote/app.py", line 43, in create_app
+    app = Quart(1)
+  File "/project/.venv/lib/python3.11/site-packages/quart/app.py", line 5, in __init__
+    super().__init__(
+TypeError: expected str
+"""
+IN_A_GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "/project/common/lifecycle.py", line 207, in run
+  |     uvloop.run(main(settings))
+  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/project/vote/pusher.py", line 12, in run
+    |     undefined
+    | NameError: name 'undefined' is not defined
+    +------------------------------------
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (SYNTAX, "vote/page.py:82: SyntaxError: invalid syntax"),
+        (IN_A_LIBRARY, "vote/app.py:43: TypeError: expected str"),
+        (IN_A_GROUP, "vote/pusher.py:12: NameError: name 'undefined' is not defined"),
+        ("[info] serving\n\nvote: VOTE_PORT=x: must be a number\n", "vote: VOTE_PORT=x: must be a number"),
+        ("", ""),
+    ],
+)
+def test_of_a_broken_edit_the_place_in_our_code_and_the_error_are_told(output: str, told: str) -> None:
+    assert what_is_wrong(output.splitlines(), PROJECT) == told
 
 
 @pytest.mark.parametrize(
@@ -118,3 +171,50 @@ def test_a_reader_that_is_slow_holds_up_nobody() -> None:
     reader.join(5)
     os.close(reading)
     assert b"lines left out\nthe last\n" in b"".join(pieces)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def look() -> bool:
+        return condition()
+
+    await eventually_async(look, within=30)
+
+
+async def test_a_process_that_is_never_ready_is_ended_and_the_old_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What says READY only once: the second process of it hangs."""
+    monkeypatch.setattr("local.processes.READY_SECONDS", 1.0)
+    program = (
+        "import os, pathlib, socket, time\n"
+        "if not pathlib.Path('second').exists():\n"
+        "    pathlib.Path('second').touch()\n"
+        "    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "    notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'].replace('@', '\\0', 1))\n"
+        "time.sleep(60)\n"
+    )
+    problems: list[str] = []
+    said: list[str] = []
+    with listening_socket("127.0.0.1", 0) as listener:
+        part = Part("vote", (sys.executable, "-c", program), os.environ, tmp_path, sockets={"http": listener})
+        keeper = Keeper(
+            part,
+            say=said.append,
+            on_change=lambda _: None,
+            on_broken=problems.append,
+            on_failure=lambda error: pytest.fail(str(error)),
+        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, keeper.poll)
+        running = asyncio.create_task(keeper.run())
+        try:
+            await until(lambda: problems == [""])
+            first = keeper.pid
+            keeper.restart("asked")
+            await until(lambda: problems == ["", "not ready after 1 s"])
+            await until(lambda: keeper.pids == [first] and keeper.pid == first)
+            assert said[-1] == f"broken edit: not ready after 1 s; the version before it serves (process {first})"
+        finally:
+            await keeper.stop()
+            await running
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+    assert not keeper.pids
