@@ -42,7 +42,7 @@ up: $(FOR_RUNNING) ## run everything on this machine; VOTE_PORT=5010, RESULT_POR
 down: $(FOR_RUNNING) ## stop what `make up` runs in the background; PARTS=worker stops a run of that part
 	@exec $(RUN) local down $(PARTS)
 
-restart: $(FOR_RUNNING) ## end one part of what runs, which is then started again; PART=redis
+restart: $(FOR_RUNNING) ## restart one part of what runs; PART=redis
 	@exec $(RUN) local restart $(PART)
 
 ##@ Use what runs
@@ -59,7 +59,7 @@ redis-cli: $(FOR_RUNNING) ## the queue's console; takes commands from standard i
 	@exec $(RUN) local redis-cli $(ARGS)
 
 codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGET=1 makes all codes void
-	@exec $(RUN) local.codes $(if $(FORGET),--forget,$(N))
+	@exec $(RUN) local codes $(if $(FORGET),--forget,$(N))
 
 ##@ Prove it
 test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time, TESTS="tests/unit tests/e2e" only these
@@ -138,7 +138,8 @@ check: $(FOR_TESTS) ## lint, format and types, changing nothing
 	@$(RUN) mypy
 
 audit-dependencies: $(FOR_TESTS) ## ask the advisory service about every locked package; needs the network
-	@exec $(RUN) local.audit
+	@exec $(RUN) pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
+	  $(foreach file,$(wildcard requirements-dev.txt */requirements*.txt),--requirement $(file))
 
 format: $(FOR_TESTS) ## format the code and sort its imports
 	@$(RUN) ruff check --fix-only

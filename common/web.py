@@ -51,7 +51,8 @@ class Templates:
 
     def __init__(self, app: Quart) -> None:
         self._app = app
-        self._folders = (Path(app.root_path) / "templates", Path(__file__).parent / "templates")
+        folders = (Path(app.root_path) / "templates", Path(__file__).parent / "templates")
+        self._watched = [(folder, "*.html") for folder in folders]
         self._version = 0
         self._looked = time.monotonic()
         self._seen = self._look()
@@ -68,13 +69,17 @@ class Templates:
                     cache.clear()
         return self._version
 
+    def watch(self, folder: Path, pattern: str) -> None:
+        """Also count a change of these files as an edit: pages say what is in them."""
+        self._watched.append((folder, pattern))
+
     async def render(self, name: str, **values: object) -> str:
         """A page, made without a request of Quart's."""
         return await self._app.jinja_env.get_template(name).render_async(**values)
 
     def _look(self) -> dict[Path, int]:
         found = {}
-        for path in (path for folder in self._folders for path in folder.glob("*.html")):
+        for path in (path for folder, pattern in self._watched for path in folder.glob(pattern)):
             with suppress(FileNotFoundError):  # an editor puts another file in its place
                 found[path] = path.stat().st_ctime_ns
         return found

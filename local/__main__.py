@@ -2,18 +2,21 @@
 
 import argparse
 import asyncio
+import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import unquote, urlsplit
 
 from common.settings import Settings
 from local import running
-from local.console import psql, redis_cli
-from local.down import down
 from local.environment import environment, is_set, load_settings
 from local.errors import LocalError
 from local.parts import PARTS, chosen, command, listed
 
-# The modules behind some commands are imported where they are used: that keeps the supervisor small.
+# What only some commands need is imported where it is used: that keeps the supervisor small.
 
 
 def run_up(parts: Sequence[str]) -> int:
@@ -27,14 +30,16 @@ def run_up(parts: Sequence[str]) -> int:
 
 def run_down(parts: Sequence[str]) -> int:
     """stop all parts, or the named ones, that `up` runs in the background"""
+    from local.control import down
+
     _refuse_part("down", parts)
     print(down(load_settings().data_dir, chosen(parts)))
     return 0
 
 
 def run_restart(parts: Sequence[str]) -> int:
-    """end one part, which is started again"""
-    from local.restart import restart
+    """restart one part"""
+    from local.control import restart
 
     if len(parts) != 1:
         raise LocalError(f"name one part, e.g. make restart PART=redis: the parts are {listed(PARTS)}")
@@ -60,14 +65,32 @@ def run_seed(_: Sequence[str]) -> int:
     return 0 if asyncio.run(seed(settings.vote_url or _url(settings, "vote"), votes)) else 1
 
 
+def run_codes(arguments: Sequence[str]) -> int:
+    """print voter codes, 20 or as many as named; --forget makes all codes void"""
+    from local.codes import codes
+
+    settings = load_settings()
+    codes(settings, lambda: _redis_url(settings), arguments)
+    return 0
+
+
 def run_psql(arguments: Sequence[str]) -> int:
     """open the database's console"""
-    psql(_database_url(load_settings()), arguments)
+    from local import postgres
+
+    url = _database_url(load_settings())
+    _become("psql", (found.binaries / "psql" for found in postgres.installations()), [url, *arguments])
 
 
 def run_redis_cli(arguments: Sequence[str]) -> int:
     """open the queue's console"""
-    redis_cli(_redis_url(load_settings()), arguments)
+    from local import redis
+
+    url = _redis_url(load_settings())
+    address = ["-s", unquote(urlsplit(url).path)] if url.startswith("unix:") else ["-u", url]
+    names = ("redis-cli", "valkey-cli")
+    beside = (found.binary.with_name(name) for found in redis.installations() for name in names)
+    _become("redis-cli", beside, [*address, *arguments])
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -76,11 +99,13 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "restart": run_restart,
     "reset": run_reset,
     "seed": run_seed,
+    "codes": run_codes,
     "psql": run_psql,
     "redis-cli": run_redis_cli,
 }
-CONSOLES = ("psql", "redis-cli")
 TAKE_PARTS = ("up", "down", "restart")
+# These read their own arguments.
+TAKE_ANYTHING = ("codes", "psql", "redis-cli")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -91,8 +116,7 @@ def main(argv: Sequence[str]) -> int:
         command_parser = commands.add_parser(name, help=run.__doc__)
         if name in TAKE_PARTS:
             command_parser.add_argument("part", nargs="*")
-    # What follows a console's name is the console's, options too.
-    known = parser.parse_args(argv[:1] if argv[:1] and argv[0] in CONSOLES else argv)
+    known = parser.parse_args(argv[:1] if argv[:1] and argv[0] in TAKE_ANYTHING else argv)
     try:
         return COMMANDS[known.command](argv[1:])
     except LocalError as error:
@@ -124,6 +148,14 @@ def _database_url(settings: Settings) -> str:
 
 def _redis_url(settings: Settings) -> str:
     return settings.redis_address if is_set("REDIS_URL", "REDIS_HOST") else _url(settings, "redis")
+
+
+def _become(name: str, beside: Iterable[Path], arguments: Sequence[str]) -> NoReturn:
+    """Turn into the console that lies beside the server, or the one on PATH."""
+    found = next((str(path) for path in beside if path.exists()), None) or shutil.which(name)
+    if found is None:
+        raise LocalError(f"{name} is not on PATH: install it")
+    os.execv(found, [found, *arguments])
 
 
 if __name__ == "__main__":

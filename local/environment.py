@@ -1,4 +1,4 @@
-"""The settings of a run: the environment, and what it leaves open from `.env` in the project folder."""
+"""The settings of a run: the environment, and `.env` in the project folder for what the environment does not set."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ def load_settings(services: Collection[str] = (), more: "Callable[[Settings], li
     Raises LocalError with every problem: of `.env`, of the settings, of what the services need of this machine, and
     what `more` finds wrong with the settings, as far as they could be understood.
     """
-    # Imported here, because a probe that only needs the data folder must not wait for pydantic.
+    # Imported here, because a probe that only needs the data folder should not wait for pydantic.
     from common.settings import Settings, SettingsError
 
     data = data_folder()
@@ -37,14 +37,12 @@ def load_settings(services: Collection[str] = (), more: "Callable[[Settings], li
 
 def data_folder() -> Path:
     """`data_dir` of the settings, without reading the others."""
-    # It would write of lines that it can't read; `load_settings` does, and says what to do.
+    # It would warn of lines that it can't read; `load_settings` does that, and says what to do.
     logging.getLogger("dotenv.main").setLevel(logging.ERROR)
     try:
         load_dotenv(FILE)
     except (OSError, UnicodeDecodeError) as error:
-        raise LocalError(
-            f".env can't be read: {getattr(error, 'strerror', None) or 'it is no text in UTF-8'}"
-        ) from None
+        raise LocalError(f".env can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}") from None
     return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
 
 

@@ -1,4 +1,4 @@
-"""What the person at the keyboard can mend: such an error ends a command with its one line and no traceback."""
+"""What the person at the keyboard can fix: such an error ends a command with one line and no traceback."""
 
 
 class LocalError(Exception):

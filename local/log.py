@@ -1,4 +1,4 @@
-"""One log for all: time, name, text. A thread writes it, so that a paused terminal can't hold up the supervisor."""
+"""One log for all parts: time, name, text. A thread writes it, so that a paused terminal can't block the supervisor."""
 
 import os
 import queue
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-# Lines that wait for a terminal that is not reading; what comes on top is left out, and counted.
+# Lines that wait for a terminal that is not reading; any more are left out, and counted.
 MOST_WAITING = 10_000
 NAME_WIDTH = 8
 COLOURS = {"postgres": 34, "redis": 31, "vote": 36, "worker": 33, "result": 35}
@@ -67,10 +67,10 @@ class Log:
                 write(line.encode(errors="replace"))
             except OSError:
                 self.on_broken()
-                write = len  # nobody reads any more: take the lines and drop them
+                write = len  # nobody reads any more: drop the lines
 
     def _write(self, data: bytes) -> None:
-        # Not through sys.stdout: a thread that hangs in its buffer would spoil the interpreter's exit.
+        # Not through sys.stdout: a thread that hangs in its buffer would block the interpreter's exit.
         while data:
             try:
                 data = data[os.write(self._descriptor, data) :]

@@ -1,7 +1,12 @@
-"""The parts of the system by the names that people type, and how they are spoken of."""
+"""The parts of the system: what people call them, how sentences speak of them, and how each is run."""
 
 import shlex
-from collections.abc import Collection, Iterable
+import signal
+import socket
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from local.errors import LocalError
 
@@ -9,6 +14,36 @@ SERVERS = ("postgres", "redis")
 SERVICES = ("vote", "worker", "result")
 # In the order in which they are started.
 PARTS = (*SERVERS, *SERVICES)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What to run for a part, and how it likes to be started and stopped."""
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    folder: Path = Path("/")
+    # Further arguments of subprocess: PostgreSQL refuses to run as root, so root runs it as another user.
+    start_as: Mapping[str, Any] = field(default_factory=dict)
+    # Listening sockets that each process of it is handed, by name: so a new one can start beside the old one.
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 5.0
+    # Runs once, before the first start; returns lines for the log.
+    prepare: Callable[[], list[str]] = field(default=list)
+    # Shortens a line of its output; None leaves it out.
+    tidy: Callable[[str], str | None] = field(default=str)
+
+    def start_arguments(self, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Arguments for subprocess: a session of its own, so that Ctrl-C in the terminal reaches only us."""
+        return {
+            "cwd": self.folder,
+            "env": {**self.environ, **(environ or {})},
+            "start_new_session": True,
+            "pass_fds": [each.fileno() for each in self.sockets.values()],
+            **self.start_as,
+        }
 
 
 def chosen(names: Collection[str]) -> tuple[str, ...]:
@@ -19,7 +54,7 @@ def chosen(names: Collection[str]) -> tuple[str, ...]:
 
 
 def unknown(names: Collection[str]) -> list[str]:
-    """What to say of names that are no part's."""
+    """What to say of names that no part has."""
     return [f"there is no part {name!r}: the parts are {listed(PARTS)}" for name in names if name not in PARTS]
 
 

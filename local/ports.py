@@ -1,4 +1,4 @@
-"""What this machine has to offer: free ports, told before anything starts, and addresses for phones."""
+"""Which ports are free, checked before anything starts, and which addresses this machine has for phones."""
 
 import errno
 import fcntl
@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 
-# Interfaces behind which there are only containers and virtual machines of this machine.
+# Behind these interfaces there are only this machine's own containers and virtual machines.
 OURS_ALONE = ("lo", "docker", "br-", "veth", "virbr", "vmnet", "cni", "podman")
 SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
 FURTHER = 10  # from a port to the first one that is offered in its place
@@ -27,7 +27,7 @@ def port_advice(address: str, port: int, *, setting: str) -> str | None:
 def port_problem(address: str, port: int) -> str | None:
     """Why this port can't be served, or None."""
     with _socket(address) as server:
-        # As the services do: a connection of an earlier run that is still winding down is no hindrance.
+        # As the services do: a connection of an earlier run in TIME_WAIT does not matter.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((address, port))
@@ -46,11 +46,15 @@ def free_port(address: str) -> int:
 
 def own_addresses() -> list[str]:
     """Where other machines and phones reach this one; empty without a network."""
-    found = [address for _, name in socket.if_nameindex() if not name.startswith(OURS_ALONE) and (address := _of(name))]
+    found = [
+        address
+        for _, name in socket.if_nameindex()
+        if not name.startswith(OURS_ALONE) and (address := _address_of(name))
+    ]
     return list(dict.fromkeys(found)) or _by_route()
 
 
-def _of(interface: str) -> str | None:
+def _address_of(interface: str) -> str | None:
     """The IPv4 address of an interface (netdevice(7)), if it has one that others can reach."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:

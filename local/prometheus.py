@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 from common.settings import Settings
 from local.environment import PROJECT, environment
 from local.errors import LocalError
-from local.programs import Program
+from local.parts import Part
 
 PROMETHEUS = "prometheus"
 OBSERVE = PROJECT / "observe"
 MISSING = (
-    "OBSERVE=1: there is no Prometheus on PATH, so all runs without it (Debian, Ubuntu: apt install prometheus; "
+    "OBSERVE=1: there is no Prometheus on PATH, so everything runs without it (Debian, Ubuntu: apt install prometheus; "
     "Homebrew: brew install prometheus)"
 )
 
 # The addresses in observe/prometheus.yml, which are those of a `make up` with the default ports.
 _DEFAULTS = {"vote": "localhost:5000", "worker": "localhost:9100", "result": "localhost:5001"}
 
-# The log has its own time; where in its source it says something is nobody's concern.
+# The log has a time of its own, and nobody needs the line of Prometheus' source.
 _HEAD = re.compile(r"\b(ts|time|caller|source)=\S+ ")
 _CHATTER = "Received SIGTERM"
 
@@ -32,8 +32,8 @@ def has_prometheus() -> bool:
     return shutil.which(PROMETHEUS) is not None
 
 
-def observers(settings: Settings, urls: Mapping[str, str]) -> list[Program]:
-    """Prometheus, if it is wanted and here; says so if it is not here."""
+def observers(settings: Settings, urls: Mapping[str, str]) -> list[Part]:
+    """Prometheus, if it is wanted and installed; says so if it is not installed."""
     if not settings.observe:
         return []
     binary = shutil.which(PROMETHEUS)
@@ -41,14 +41,14 @@ def observers(settings: Settings, urls: Mapping[str, str]) -> list[Program]:
         print(MISSING, flush=True)
         return []
     folder = settings.data_dir / PROMETHEUS
-    return [prometheus_program(binary, folder, host=settings.host, port=settings.prometheus_port, urls=urls)]
+    return [prometheus_part(binary, folder, host=settings.host, port=settings.prometheus_port, urls=urls)]
 
 
-def prometheus_program(binary: str, data: Path, *, host: str, port: int, urls: Mapping[str, str]) -> Program:
-    """The server that asks the services at these addresses, by their names; its data is in the folder `data`."""
+def prometheus_part(binary: str, data: Path, *, host: str, port: int, urls: Mapping[str, str]) -> Part:
+    """The server that scrapes the services at these addresses; its data is in the folder `data`."""
     config = data / "prometheus.yml"
     shown_host = f"[{host}]" if ":" in host else host
-    return Program(
+    return Part(
         name=PROMETHEUS,
         argv=(
             *(binary, f"--config.file={config}", f"--storage.tsdb.path={data / 'data'}"),

@@ -1,4 +1,4 @@
-"""The Redis server: found on PATH or in a wheel, with every write on disk before it is answered, on a socket."""
+"""Redis: found on PATH or in a wheel, with every write on disk before it is answered, on a socket."""
 
 import importlib.util
 import re
@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from local.environment import server_environ
 from local.errors import LocalError
-from local.programs import Program
-from local.sockets import REDIS_SOCKET, ask, make_socket_folder
+from local.parts import Part
+from local.probe import REDIS_SOCKET, ask, make_socket_folder
 
 # BLMOVE, on which the worker waits, came with 6.2; 7.0 moved the append-only file into a folder that 6.2 doesn't see.
 OLDEST = (6, 2)
@@ -25,7 +25,7 @@ FIRST_WITH_FOLDER = (7, 0)
 _HEAD = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ (?P<level>[.*#-]) ")
 _VERSION = re.compile(r"^(?:Redis|Valkey) version=([\d.]+),.*")
 _READY = re.compile(r"^(?:The server is now ready to accept connections at|Ready to accept connections unix) .*")
-# Of notices (*) we show what somebody may have to know, of warnings (#) all but what is none.
+# Of notices (*) we show what somebody may have to know; of warnings (#) all but these.
 _NOTICES = ("version=", "eady to accept connections", "fsync is taking too long", "Truncating", "can't be", "failed")
 _CHATTER = (
     "oO0Oo",
@@ -46,10 +46,10 @@ class Installation:
     version: tuple[int, int]
 
 
-def redis_program(data: Path, sockets: Path) -> Program:
+def redis_part(data: Path, sockets: Path) -> Part:
     """The server of the queue, with its append-only file in the folder `data`."""
     installation = choose(installations(), data=data)
-    return Program(
+    return Part(
         name="redis",
         argv=(
             *(str(installation.binary), "--port", "0", "--daemonize", "no", "--loglevel", "notice"),
@@ -112,7 +112,7 @@ def _prepare(data: Path, sockets: Path) -> list[str]:
     deadline = time.monotonic() + 5
     while ask(listening, b"PING\r\n") and time.monotonic() < deadline:
         time.sleep(0.05)
-    return ["ended a Redis that an earlier run left behind"]
+    return ["stopped a Redis that an earlier run left behind"]
 
 
 def _tidy(line: str) -> str | None:

@@ -36,11 +36,11 @@ async def reset(redis_url: str, database_url: str) -> ResetReport:
             # Before the commit: after it the worker would be free to count what is to be dropped.
             waiting = await queue.drop_all()
     except asyncpg.UndefinedTableError as error:
-        raise LocalError("the database has no tables yet: wait until the worker runs") from error
+        raise LocalError("the database has no tables yet: wait for the worker to make them") from error
     except (asyncpg.PostgresError, asyncpg.InternalClientError, QueueUnavailable) as error:
         raise LocalError(f"not all was emptied, run make reset again: {error}") from error
     finally:
         await connection.close()
-    # afterwards no ballot says any longer that a vote from before is recorded
+    # Until then a ballot may still say that a vote from before is recorded.
     await asyncio.sleep(2 * POLL_LOOK_SECONDS)
     return ResetReport(counted, waiting)

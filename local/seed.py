@@ -1,6 +1,6 @@
-"""`make seed`: casts votes over HTTP, each by a voter of its own, two thirds for `a` and one third for `b`.
+"""`make seed`: casts votes over HTTP, each by another voter, two thirds for `a` and one third for `b`.
 
-`python -m local.seed` is the same for a container: it needs httpx, VOTE_URL and nothing else of the project.
+`python -m local.seed` is the same for a container: it needs httpx and VOTE_URL, and nothing else of the project.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from local.errors import LocalError
 
 VOTES = 3000
 AT_ONCE = 20
-PLAIN_STEP = 500
+STEP = 500
 
-# What to do about an error of the service, by its code.
+# What to do about a refusal, by its code.
 ADVICE = {
     "code_needed": " (make seed has none: start vote with VOTER_CODES=off to seed it)",
     "too_many_votes": " (start vote with LIMIT_PER_ADDRESS=0 to seed it from another machine)",
@@ -28,7 +28,7 @@ ADVICE = {
 
 
 class Answer(NamedTuple):
-    """What became of a vote; `why` is for people."""
+    """What became of a vote, and why."""
 
     status: int
     why: str = ""
@@ -62,9 +62,8 @@ async def seed(vote_url: str, votes: int = VOTES) -> bool:
         tasks.create_task(_show_progress(answers, votes))
     seconds = time.monotonic() - began
     refused = votes - answers[ACCEPTED]
-    print(
-        f"{votes - refused:,} votes accepted, {refused:,} refused, in {seconds:.1f} s ({votes / seconds:,.0f} votes/s)"
-    )
+    accepted = f"{votes - refused:,} votes accepted, {refused:,} refused"
+    print(f"{accepted}, in {seconds:.1f} s ({votes / seconds:,.0f} votes/s)")
     for answer, count in sorted(answers.items()):
         if answer != ACCEPTED:
             print(f"  {count:,} times {answer.status or 'no answer'}{answer.why}")
@@ -109,20 +108,13 @@ async def _answer(client: httpx.AsyncClient, option: str) -> Answer:
 
 
 async def _show_progress(answers: Counter[Answer], votes: int) -> None:
-    on_terminal, told = sys.stdout.isatty(), 0
+    told = 0
     while (done := answers.total()) < votes:
-        if on_terminal:
-            print(f"\r{_bar(done, votes)}", end="", flush=True)
-        elif done - told >= PLAIN_STEP:
-            told = done - done % PLAIN_STEP
+        if done - told >= STEP:
+            told = done - done % STEP
             print(f"{told:,} of {votes:,}", flush=True)
         await asyncio.sleep(0.05)
-    print(f"\r{_bar(votes, votes)}" if on_terminal else f"{votes:,} of {votes:,}", flush=True)
-
-
-def _bar(done: int, votes: int) -> str:
-    filled = 30 * done // votes
-    return f"[{'#' * filled}{'.' * (30 - filled)}] {done:,} of {votes:,}"
+    print(f"{votes:,} of {votes:,}", flush=True)
 
 
 if __name__ == "__main__":

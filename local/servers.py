@@ -1,4 +1,4 @@
-"""The embedded servers for tests and tools: the same programs as `make up` runs, started and stopped one by one."""
+"""The embedded servers for tests and tools: the same parts as `make up` runs, started and stopped one by one."""
 
 import contextlib
 import os
@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from local import answers
-from local import postgres as postgresql
-from local import redis as redis_server
 from local.errors import LocalError
-from local.guard import Guard
-from local.programs import Program
-from local.sockets import POSTGRES_SOCKET, REDIS_SOCKET, remove_sockets, socket_folder
+from local.parts import Part
+from local.postgres import postgres_part, postgres_url
+from local.probe import POSTGRES_SOCKET, REDIS_SOCKET, postgres_answers, redis_answers, remove_sockets, socket_folder
+from local.processes import Reaper
+from local.redis import redis_part, redis_url
 
 START_SECONDS = 20.0
 
@@ -23,20 +22,20 @@ START_SECONDS = 20.0
 class Server:
     """One server process, which can be stopped, killed and started again on the same data."""
 
-    def __init__(self, program: Program, *, url: str, is_ready: Callable[[], bool], log: Path) -> None:
-        self.name = program.name
+    def __init__(self, part: Part, *, url: str, is_ready: Callable[[], bool], log: Path) -> None:
+        self.name = part.name
         self.url = url
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
-        self._program = program
+        self._part = part
         self._is_ready = is_ready
-        self._guard = Guard()
+        self._reaper = Reaper()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         if self.process is not None:
             return
-        self._program.prepare()
+        self._part.prepare()
         deadline = time.monotonic() + START_SECONDS
         self.process = self._launch()
         while not self._is_ready():
@@ -50,7 +49,7 @@ class Server:
 
     def stop(self) -> None:
         """End it as `make up` does; what it holds is on disk."""
-        self._end(self._program.stop_signal)
+        self._end(self._part.stop_signal)
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -59,18 +58,18 @@ class Server:
     def close(self) -> None:
         """Stop it for good."""
         self.stop()
-        self._guard.close()
+        self._reaper.close()
 
     def _launch(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                self._program.argv,
+                self._part.argv,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **self._program.start_arguments(),
+                **self._part.start_arguments(),
             )
-        self._guard.watch([process.pid])
+        self._reaper.watch([process.pid])
         return process
 
     def _end(self, how: signal.Signals) -> None:
@@ -80,11 +79,11 @@ class Server:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, how)
         try:
-            process.wait(self._program.stop_seconds)
+            process.wait(self._part.stop_seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        self._guard.watch([])
+        self._reaper.watch([])
 
     def _last_lines(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
@@ -95,18 +94,10 @@ def postgres(folder: Path) -> Iterator[Server]:
     """A running PostgreSQL with an empty database `votes`, its data in the folder."""
     folder = folder.resolve()
     sockets = socket_folder(folder)
-    server = Server(
-        postgresql.postgres_program(folder / "postgres", sockets),
-        url=postgresql.postgres_url(sockets),
-        is_ready=partial(answers.postgres, sockets),
-        log=folder / "postgres.log",
-    )
-    try:
-        server.start()
+    part, url = postgres_part(folder / "postgres", sockets), postgres_url(sockets)
+    server = Server(part, url=url, is_ready=partial(postgres_answers, sockets), log=folder / "postgres.log")
+    with _started(server, sockets, POSTGRES_SOCKET):
         yield server
-    finally:
-        server.close()
-        remove_sockets(sockets, POSTGRES_SOCKET)
 
 
 @contextlib.contextmanager
@@ -114,15 +105,17 @@ def redis(folder: Path) -> Iterator[Server]:
     """A running, empty Redis, its data in the folder."""
     folder = folder.resolve()
     sockets = socket_folder(folder)
-    server = Server(
-        redis_server.redis_program(folder / "redis", sockets),
-        url=redis_server.redis_url(sockets),
-        is_ready=partial(answers.redis, sockets),
-        log=folder / "redis.log",
-    )
+    part, url = redis_part(folder / "redis", sockets), redis_url(sockets)
+    server = Server(part, url=url, is_ready=partial(redis_answers, sockets), log=folder / "redis.log")
+    with _started(server, sockets, REDIS_SOCKET):
+        yield server
+
+
+@contextlib.contextmanager
+def _started(server: Server, sockets: Path, socket: str) -> Iterator[None]:
     try:
         server.start()
-        yield server
+        yield
     finally:
         server.close()
-        remove_sockets(sockets, REDIS_SOCKET)
+        remove_sockets(sockets, socket)

@@ -1,4 +1,4 @@
-"""Runs the programs together: starts all at once, tells when they answer, reloads on edits, stops in order."""
+"""Runs the parts together: starts all at once, says when they are ready, restarts them, stops them in order."""
 
 import asyncio
 import signal
@@ -7,30 +7,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from local import running
 from local.environment import PROJECT
 from local.errors import LocalError
-from local.guard import Guard
 from local.log import Log
-from local.processes import Process
-from local.programs import Program
-from local.ready import Check, wait_until_ready, welcome
-from local.running import Part
+from local.parts import Part
+from local.probe import Check, wait_until_ready
+from local.processes import Keeper, Reaper
+from local.running import Facts
 
 OWN_NAME = "tallyho"
 
 
+class Welcome(Protocol):
+    """What to say when all is ready."""
+
+    def __call__(self, *, seconds: float) -> str: ...
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What to run; facts and checks by the programs' names. `for_others`: the pages, as other machines reach them."""
+    """What to run; facts and checks by the names of the parts."""
 
-    servers: Sequence[Program]
-    services: Sequence[Program]
+    servers: Sequence[Part]
+    services: Sequence[Part]
     data: Path
-    facts: Mapping[str, Part]
+    facts: Mapping[str, Facts]
     checks: Mapping[str, Check]
-    for_others: Sequence[Mapping[str, str]] = ()
+    welcome: Welcome
 
 
 async def supervise(plan: Plan, *, locks: Sequence[int], log: Log) -> None:
@@ -47,14 +53,14 @@ class _Supervisor:
         self._failure: LocalError | None = None
         self._log = log
         log.on_broken = lambda: loop.call_soon_threadsafe(self._stop.set)
-        self._guard = Guard(locks=locks)
-        self._servers = [self._process(program) for program in plan.servers]
-        self._services = [self._process(program) for program in plan.services]
+        self._reaper = Reaper(locks=locks)
+        self._servers = [self._keeper(part) for part in plan.servers]
+        self._services = [self._keeper(part) for part in plan.services]
 
     async def run(self) -> None:
         self._listen_to_signals()
-        for process in self._all():
-            self._tell(process)
+        for keeper in self._all():
+            self._tell(keeper)
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [tasks.create_task(work) for work in (self._start(tasks), self._reload(), self._announce())]
@@ -65,20 +71,27 @@ class _Supervisor:
                         helper.cancel()
                     await self._stop_all()
         finally:
-            self._guard.close()
+            self._reaper.close()
             self._log.close()
         if self._failure:
             raise self._failure
 
-    def _process(self, program: Program) -> Process:
-        return Process(program, self._log, on_change=self._tell, on_failure=self._fail)
+    def _keeper(self, part: Part) -> Keeper:
+        return Keeper(
+            part,
+            say=partial(self._log.line, part.name),
+            on_change=self._tell,
+            on_broken=partial(running.tell_broken, self._plan.data, part.name),
+            on_failure=self._fail,
+        )
 
-    def _all(self) -> list[Process]:
+    def _all(self) -> list[Keeper]:
         return [*self._servers, *self._services]
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.add_signal_handler(signal.SIGCHLD, self._poll)
+        loop.add_signal_handler(signal.SIGUSR1, self._restart_requested)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal)
         # The terminal was closed; `nohup` has it ignored.
@@ -88,38 +101,47 @@ class _Supervisor:
     def _on_signal(self) -> None:
         if self._stop.is_set():
             self._log.line(OWN_NAME, "killing everything now")
-            for process in self._all():
-                process.kill()
+            for keeper in self._all():
+                keeper.kill()
         self._stop.set()
 
-    def _reap(self) -> None:
-        for process in self._all():
-            process.reap()
+    def _poll(self) -> None:
+        for keeper in self._all():
+            keeper.poll()
 
     def _fail(self, error: LocalError) -> None:
         self._failure = self._failure or error
         self._stop.set()
 
     async def _start(self, tasks: asyncio.TaskGroup) -> None:
-        self._log.line(OWN_NAME, f"starting {', '.join(process.name for process in self._all())}")
-        for process in self._servers:
-            tasks.create_task(process.run(), name=process.name)
+        self._log.line(OWN_NAME, f"starting {', '.join(keeper.name for keeper in self._all())}")
+        for keeper in self._servers:
+            tasks.create_task(keeper.run(), name=keeper.name)
         # The services can wait for their servers themselves, but a new database takes a second or two to make.
-        for process in self._servers:
-            await process.prepared.wait()
-        for process in self._services:
-            tasks.create_task(process.run(), name=process.name)
+        await self._servers_are_prepared()
+        for keeper in self._services:
+            tasks.create_task(keeper.run(), name=keeper.name)
 
-    def _tell(self, changed: Process) -> None:
-        self._guard.watch(process.pid for process in self._all() if process.pid is not None)
-        running.tell(self._plan.data, changed.name, replace(self._plan.facts[changed.name], pid=changed.pid))
+    async def _servers_are_prepared(self) -> None:
+        for keeper in self._servers:
+            await keeper.prepared.wait()
+
+    def _tell(self, changed: Keeper) -> None:
+        self._reaper.watch(pid for keeper in self._all() for pid in keeper.pids)
+        facts = replace(self._plan.facts[changed.name], pid=changed.pid, starts=changed.starts)
+        running.tell(self._plan.data, changed.name, facts)
+
+    def _restart_requested(self) -> None:
+        keepers = {keeper.name: keeper for keeper in self._all()}
+        for name in running.take_requests(self._plan.data, keepers):
+            keepers[name].restart("asked to restart")
 
     async def _reload(self) -> None:
-        services = {process.name: process for process in self._services}
+        services = {keeper.name: keeper for keeper in self._services}
         if not services:
             return
         # Imported here, because who runs a server only has nothing to watch.
-        from local.reload import edits
+        from local.edits import edits
 
         try:
             async for concerned in edits(PROJECT):
@@ -130,15 +152,13 @@ class _Supervisor:
 
     async def _announce(self) -> None:
         # What answers before that is a server that an earlier run left behind.
-        for process in self._servers:
-            await process.prepared.wait()
+        await self._servers_are_prepared()
         await wait_until_ready(self._plan.checks, on_delay=partial(self._log.line, OWN_NAME))
-        urls = {name: part.url for name, part in self._plan.facts.items()}
-        self._log.plain(welcome(urls, urls, self._plan.for_others, seconds=time.monotonic() - self._began))
+        self._log.plain(self._plan.welcome(seconds=time.monotonic() - self._began))
 
     async def _stop_all(self) -> None:
         began = time.monotonic()
         self._log.line(OWN_NAME, "stopping")
         for group in (self._services, self._servers):
-            await asyncio.gather(*(process.stop() for process in group))
+            await asyncio.gather(*(keeper.stop() for keeper in group))
         self._log.line(OWN_NAME, f"stopped ({time.monotonic() - began:.1f} s); the data is in {self._plan.data}")

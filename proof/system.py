@@ -116,7 +116,7 @@ class System:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     def _kill(self) -> None:
-        # its guard ends the others when it is gone
+        # its reaper ends the others when it is gone
         self.process.kill()
         self.process.wait()
 

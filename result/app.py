@@ -9,6 +9,7 @@ from quart import Quart, Response, jsonify, render_template, request
 from quart.typing import ResponseReturnValue
 from quart_schema import document_response, hide
 
+from common.broken_edits import show_broken_edits
 from common.health import Health
 from common.origin import host_of, sibling_url
 from common.settings import Settings
@@ -26,6 +27,7 @@ DESCRIPTION = "Shows the tally: as a page, as JSON and CSV, and live on the WebS
 def create_app(settings: Settings, board: Board, health: Health, sources: Sources | None = None) -> Quart:
     """The application, from its settings, a board that is kept fresh, and the sources of the pipeline page."""
     app = create_website("result", description=DESCRIPTION, health=health)
+    show_broken_edits(app, settings)
     _add_page(app, board, settings)
     _add_api(app, board)
     add_live(app, board.viewers)

@@ -11,6 +11,7 @@ from quart.typing import ResponseReturnValue
 from quart_schema import DataSource, document_request, document_response, hide
 
 from common.ballot import Ballot
+from common.broken_edits import show_broken_edits
 from common.health import Health
 from common.settings import Settings
 from common.web import TEMPLATES, ErrorBody, believe_proxies, create_website
@@ -39,6 +40,7 @@ def create_app(
     `admission` must be given where codes are required, because it needs the voter roll.
     """
     app = create_website("vote", description=DESCRIPTION, health=health)
+    show_broken_edits(app, settings)
     ballot = settings.ballot
     station = PollingStation(ballot, admission or Admission(settings), pusher)
     cookies = VoterCookies(settings.secret_key, (poll or Poll(ballot)).name)

@@ -17,7 +17,7 @@ from tests.system import PROJECT, System
 
 def run_codes(system: System, *arguments: str) -> list[str]:
     """What `make codes` prints."""
-    command = [sys.executable, "-m", "local.codes", *arguments]
+    command = [sys.executable, "-m", "local", "codes", *arguments]
     environment = {**os.environ, "DATA_DIR": str(system.data)}
     done = subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True, text=True, timeout=30)
     return done.stdout.split("\n")[:-1]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 
@@ -25,6 +26,8 @@ STOP_SECONDS = 10.0
 class Up:
     """A copy of the project in which `python -m local up` runs all parts, or the named ones."""
 
+    command: ClassVar[tuple[str, ...]] = ("local", "up")
+
     def __init__(self, project: Path, *parts: str, **environ: str) -> None:
         self.project = project
         self.parts = set(parts) or NAMES
@@ -34,7 +37,7 @@ class Up:
         self.environ = kept | {name: str(port) for name, port in self.ports.items()} | environ
         self.lines: list[str] = []
         self._is_enough = threading.Event()
-        self.process = self._start("-m", "local", "up", *parts)
+        self.process = self._start("-m", *self.command, *parts)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local import running
-from tests.integration.copies import NAMES, Up, alive, copy_of_the_project
+from tests.integration.copies import NAMES, STOP_SECONDS, Up, alive, copy_of_the_project
 from tests.waiting import BUSY_SECONDS, eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -49,7 +49,7 @@ def test_what_is_killed_is_started_again_with_a_line_that_says_so(shared: Up, na
     killed = shared.facts().pids[name]
     seen = len(shared.lines)
     os.kill(killed, signal.SIGKILL)
-    shared.until_line(rf"{name} +\| was killed by SIGKILL; starts again in \d\.\d s", after=seen)
+    shared.until_line(rf"{name} +\| killed by SIGKILL; restarting in \d\.\d s", after=seen)
     eventually(lambda: shared.facts().pids[name] != killed, within=30)
     eventually(lambda: shared.vote("a") == httpx.codes.ACCEPTED, within=20, despite=(httpx.TransportError,))
     assert eventually(shared.tally, within=20, despite=(httpx.TransportError, KeyError))
@@ -121,15 +121,18 @@ def test_reset_empties_votes_tallies_and_queue_also_while_votes_arrive(shared: U
     eventually(lambda: shared.tally() == 1, within=30)
 
 
-def test_an_edit_starts_its_service_again_and_a_mistake_in_it_can_be_mended(shared: Up) -> None:
+def test_a_broken_edit_leaves_its_service_running_and_the_mended_one_replaces_it(shared: Up) -> None:
+    """More of it, under load, is in test_overlap.py."""
     before = shared.facts().pids
     edited = shared.project / "vote" / "app.py"
     text = edited.read_text(encoding="utf-8")
     edited.write_text("this is no Python", encoding="utf-8")
-    shared.until_line(r"vote +\| vote/app.py changed: starts again")
-    shared.until_line(r"vote +\| ended with code 1; starts again in")
+    shared.until_line(r"vote +\| broken edit: vote/app.py:1: SyntaxError: .*; the version before it serves")
+    assert shared.facts().pids == before
+    assert shared.vote("a") == httpx.codes.ACCEPTED
     edited.write_text(text + "# mended\n", encoding="utf-8")
-    eventually(lambda: shared.vote("a") == httpx.codes.ACCEPTED, within=20, despite=(httpx.TransportError,))
+    eventually(lambda: shared.facts().pids["vote"] != before["vote"], within=30)
+    assert shared.vote("a") == httpx.codes.ACCEPTED
     after = shared.facts().pids
     assert {name for name in NAMES if before[name] != after[name]} == {"vote"}
 
@@ -137,7 +140,7 @@ def test_an_edit_starts_its_service_again_and_a_mistake_in_it_can_be_mended(shar
 @pytest.mark.parametrize(
     ("page", "template"), [("vote", "vote/templates/ballot.html"), ("result", "result/templates/dashboard.html")]
 )
-def test_an_edit_of_a_template_shows_at_once_and_starts_nothing_again(shared: Up, page: str, template: str) -> None:
+def test_an_edit_of_a_template_shows_at_once_and_restarts_nothing(shared: Up, page: str, template: str) -> None:
     before = shared.facts().pids
     url, edited = shared.facts().urls[page], shared.project / template
     text = edited.read_text(encoding="utf-8")
@@ -150,7 +153,7 @@ def test_an_edit_of_a_template_shows_at_once_and_starts_nothing_again(shared: Up
     assert shared.facts().pids == before
 
 
-def test_an_edit_of_what_all_use_starts_all_services_again(shared: Up) -> None:
+def test_an_edit_of_what_all_use_restarts_all_services(shared: Up) -> None:
     before = shared.facts().pids
     edited = shared.project / "common" / "settings.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
@@ -160,3 +163,62 @@ def test_an_edit_of_what_all_use_starts_all_services_again(shared: Up) -> None:
         return {name for name in NAMES if before[name] != after[name]} == {"vote", "worker", "result"}
 
     eventually(changed, within=20)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_restart_returns_when_another_process_runs(shared: Up, name: str) -> None:
+    before = shared.facts().pids
+    seen = len(shared.lines)
+    code, output = shared.run("restart", name)
+    after = shared.facts().pids
+    assert (code, output.splitlines()[1:]) == (0, [])
+    assert output.startswith(f"{name} restarted (")
+    assert output.endswith(f": process {after[name]} replaces process {before[name]}\n")
+    assert {part for part in NAMES if before[part] != after[part]} == {name}
+    eventually(lambda: before[name] not in alive(), within=STOP_SECONDS)
+    shared.until_line(rf"{name} +\| asked to restart: restarting", after=seen)
+    assert shared.vote("a") == httpx.codes.ACCEPTED
+
+
+def test_restart_without_a_part_says_which_there_are(shared: Up) -> None:
+    parts = "the parts are postgres, redis, vote, worker and result"
+    assert shared.run("restart") == (1, f"name one part, e.g. make restart PART=redis: {parts}\n")
+    assert shared.run("restart", "cache") == (1, f"there is no part 'cache': {parts}\n")
+
+
+def test_a_part_is_not_stopped_together_with_parts_that_were_not_named(shared: Up) -> None:
+    before = shared.facts().pids
+    code, output = shared.run("down", "worker")
+    others = "postgres, redis, vote and result"
+    assert code == 1
+    assert output == f"worker runs together with {others} (process {shared.process.pid}): make down stops them all\n"
+    assert shared.facts().pids == before
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_probe_of_a_server_succeeds_as_long_as_the_server_answers(shared: Up, name: str) -> None:
+    eventually(lambda: shared.run(name, module="local.probe") == (0, ""), within=20)
+    process = shared.facts().pids[name]
+    os.kill(process, signal.SIGSTOP)
+    try:
+        silent = shared.run(name, module="local.probe")
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert silent == (1, f"{name} does not answer in {shared.data}\n")
+    eventually(lambda: shared.run(name, module="local.probe") == (0, ""), within=20)
+
+
+def test_a_probe_of_what_is_no_server_says_what_to_name(shared: Up) -> None:
+    code, output = shared.run("vote", module="local.probe")
+    assert (code, output) == (2, "name a server: python -m local.probe postgres (or redis)\n")
+
+
+@pytest.mark.parametrize("module", ["local.probe", "local.seed"])
+def test_what_must_be_small_or_quick_imports_no_settings(shared: Up, module: str) -> None:
+    """A probe runs every second; the seed runs where there is httpx and nothing else."""
+    program = f"import {module}, sys; print(sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    code, output = shared.run_python("-c", program)
+    assert code == 0
+    assert not {"pydantic", "common", "quart"} & set(output.split("'"))
+    if module == "local.seed":
+        assert "'dotenv'" not in output

@@ -26,22 +26,22 @@ def test_a_supervisor_that_is_killed_leaves_no_process_and_no_obstacle(up: Up) -
 
 
 def test_servers_that_were_left_behind_are_ended_before_new_ones_start(up: Up) -> None:
-    """Two Redis on one append-only file would spoil it. It takes a kill -9 of the supervisor and of its guard."""
+    """Two Redis on one append-only file would spoil it. It takes a kill -9 of the supervisor and of its reaper."""
     assert up.vote("a") == httpx.codes.ACCEPTED
     eventually(lambda: up.tally() == 1, within=30)
     pids = up.facts().pids
     parents = processes()
-    guard = next(pid for pid in up.family() if parents[pid] == up.process.pid and pid not in pids.values())
-    os.kill(guard, signal.SIGKILL)
+    reaper = next(pid for pid in up.family() if parents[pid] == up.process.pid and pid not in pids.values())
+    os.kill(reaper, signal.SIGKILL)
     up.end(signal.SIGKILL)
     for name in ("vote", "worker", "result"):
         os.kill(pids[name], signal.SIGKILL)
     assert {pids["postgres"], pids["redis"]} <= alive()
     again = Up(up.project)
     try:
-        again.until_line(r"redis +\| ended a Redis that an earlier run left behind")
+        again.until_line(r"redis +\| stopped a Redis that an earlier run left behind")
         again.until_line(
-            rf"postgres +\| ended a PostgreSQL that an earlier run left behind \(process {pids['postgres']}\)"
+            rf"postgres +\| stopped a PostgreSQL that an earlier run left behind \(process {pids['postgres']}\)"
         )
         again.until_ready()
         assert not {pids["postgres"], pids["redis"]} & alive()

@@ -95,12 +95,12 @@ def test_a_whole_system_beside_its_parts_is_told_how_to_stop_them_all(joined: di
     assert output == f"tallyho is already running in {up.data} (processes {listed}): make down stops it\n"
 
 
-def test_an_edit_starts_only_its_own_service_again_and_the_other_runs_go_on(joined: dict[str, Up]) -> None:
+def test_an_edit_restarts_only_its_own_service_and_the_other_runs_go_on(joined: dict[str, Up]) -> None:
     vote = joined["vote"]
     before = all_pids(vote.data)
     edited = vote.project / "vote" / "app.py"
     edited.write_text(edited.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
-    vote.until_line(r"vote +\| vote/app.py changed: starts again")
+    vote.until_line(r"vote +\| vote/app.py changed: restarting")
     eventually(lambda: all_pids(vote.data)["vote"] != before["vote"], within=30)
     after = all_pids(vote.data)
     assert {name for name in NAMES if before[name] != after[name]} == {"vote"}
@@ -127,14 +127,16 @@ def test_a_part_that_has_ended_has_no_process_in_the_facts_until_it_runs_again(j
     mistaken = vote.project / "vote" / "__main__.py"
     text = mistaken.read_text(encoding="utf-8")
     mistaken.write_text("raise SystemExit(3)", encoding="utf-8")
+    vote.until_line("broken edit: exited with code 3")
+    os.kill(all_pids(vote.data)["vote"], signal.SIGKILL)
 
     def pids() -> set[str]:
         facts = running.read(vote.data)
         return set(facts.pids) if facts else set()
 
     eventually(lambda: pids() == NAMES - {"vote"}, within=20)
-    # Between two tries the supervisor starts vote once more, for a moment: the back-off grows until a command fits in.
-    refused = (1, "vote has just ended and is being started again: the log of make up says why\n")
+    # Between two tries vote runs for a moment: the back-off grows until a command fits in.
+    refused = (1, "vote has crashed and is being restarted: the log of make up says why\n")
     eventually(lambda: vote.run("restart", "vote") == refused, within=60)
     mistaken.write_text(text, encoding="utf-8")
     eventually(lambda: vote.vote("a") == httpx.codes.ACCEPTED, within=20, despite=(httpx.TransportError,))
@@ -175,7 +177,7 @@ def test_what_is_missing_in_a_joined_system_is_named_with_what_starts_it(project
             "there is no part 'cache': the parts are postgres, redis, vote, worker and result\n",
         )
         os.kill(up.facts().pids["redis"], signal.SIGKILL)
-        up.until_line(r"redis +\| was killed by SIGKILL; starts again")
+        up.until_line(r"redis +\| killed by SIGKILL; restarting")
     finally:
         up.close()
 

@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from local import running
 from tests.integration.copies import Up
 from tests.ports import free_port
 from tests.services import PROJECT
+from tests.system import running_system
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -100,7 +103,7 @@ def test_a_line_of_env_that_can_not_be_read_is_told_with_its_number_and_not_its_
 def test_an_env_that_is_no_text_is_told(project: Path) -> None:
     (project / ".env").write_bytes(b"QUESTION=\xff\n")
 
-    assert refused(project) == [".env can't be read: it is no text in UTF-8"]
+    assert refused(project) == [".env can't be read: it is not UTF-8 text"]
 
 
 def test_what_looks_like_a_setting_is_warned_of_once_and_all_starts(project: Path) -> None:
@@ -152,3 +155,18 @@ def test_a_service_alone_tells_all_mistakes_that_concern_it(service: str, names:
     first, *lines = done.stderr.splitlines()
     assert first == f"{service}: {len(names)} settings are wrong:"
     assert {line.split("=")[0].split(":")[0].strip() for line in lines} == names
+
+
+def test_make_up_with_a_certificate_is_ready_and_gives_addresses_that_speak_tls(tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("another.example")  # not this machine's name, as on a real one
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    settings = {"TLS_CERTIFICATE": str(certificate), "TLS_KEY": str(key)}
+    with running_system(tmp_path / "data", settings) as system:
+        eventually(lambda: "tallyho is ready" in system.log.read_text(), within=20, saying="it is ready")
+        facts = system.facts()
+    assert facts.vote_url.startswith("https://")
+    assert facts.result_url.startswith("https://")
+    assert facts.worker_url.startswith("http://")
+    assert facts.vote_url in system.log.read_text()

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from local import servers
-from local.prometheus import prometheus_program
+from local.prometheus import prometheus_part
 from tests.ports import free_port
 from tests.services import Service, service
 from tests.waiting import eventually
@@ -50,11 +50,11 @@ def prometheus_beside(binary: str, folder: Path, services: list[Service]) -> Ite
     """Prometheus as `make up OBSERVE=1` runs it, but asking every second."""
     port = free_port()
     urls = {each.name: each.url for each in services}
-    program = prometheus_program(binary, folder, host="127.0.0.1", port=port, urls=urls)
-    program.prepare()
+    part = prometheus_part(binary, folder, host="127.0.0.1", port=port, urls=urls)
+    part.prepare()
     config = folder / "prometheus.yml"
     config.write_text(config.read_text().replace("_interval: 5s", "_interval: 1s"))
-    process = subprocess.Popen(program.argv, **program.start_arguments())
+    process = subprocess.Popen(part.argv, **part.start_arguments())
     running = Prometheus(f"http://127.0.0.1:{port}")
     try:
         eventually(running.is_ready, within=40, despite=(httpx.TransportError,))

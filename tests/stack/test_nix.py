@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.sockets import LONGEST_PATH
+from local.probe import LONGEST_PATH
 from tests.repository.tree import PRODUCT, PROJECT, imports, modules
 from tests.stack.flake import Flake, copy_of_the_project, nix_program
 from tests.waiting import eventually

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
-# Who runs the code of a folder. Templates, style sheets and scripts are read anew when they are asked for: no restart.
+# Who runs the code of a folder. Templates, style sheets and scripts are read when they are asked for: no restart.
 CONCERNED: Mapping[str, tuple[str, ...]] = {
     "common": ("vote", "worker", "result"),
     "db": ("worker",),
@@ -20,7 +20,7 @@ STAMP = Path(sys.prefix) / ".local-installed"
 
 
 def concerned(project: Path, edited: Path) -> tuple[str, ...]:
-    """The services that must start again after this file was edited."""
+    """The services to restart after this file was edited."""
     if edited == STAMP:
         return CONCERNED["common"]
     if edited.suffix not in SUFFIXES or not edited.is_relative_to(project):

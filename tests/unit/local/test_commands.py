@@ -1,4 +1,4 @@
-"""What the seed takes from its environment, and what it says of votes that were not accepted."""
+"""The commands' arguments: parts by their names, numbers of codes and votes; and what the seed says of refusals."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,8 +6,55 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from local.__main__ import main
+from local.codes import wanted as codes_wanted
 from local.errors import LocalError
-from local.seed import main, seed, wanted
+from local.parts import PARTS, SERVICES, chosen, command, subject
+from local.seed import main as seed_main
+from local.seed import seed, wanted
+
+
+def test_without_a_name_all_parts_are_meant() -> None:
+    assert chosen([]) == PARTS
+
+
+def test_parts_are_started_in_their_order_however_they_are_named() -> None:
+    assert chosen(["worker", "redis", "worker"]) == ("redis", "worker")
+
+
+def test_a_name_that_is_no_part_is_told_with_those_that_are() -> None:
+    with pytest.raises(LocalError, match="no part 'cache': the parts are postgres, redis, vote, worker and result"):
+        chosen(["vote", "cache"])
+
+
+def test_a_sentence_speaks_of_one_part_of_several_and_of_the_whole() -> None:
+    assert subject(["vote"], "is", "are") == "vote is"
+    assert subject(["redis", "postgres"], "is", "are") == "postgres and redis are"
+    assert subject(SERVICES, "is", "are") == "tallyho is"
+
+
+def test_a_command_names_the_parts_unless_they_are_the_whole() -> None:
+    assert command("down", ["redis"]) == "make down PARTS=redis"
+    assert command("down", ["redis", "postgres"]) == "make down PARTS='postgres redis'"
+    assert command("up", PARTS) == "make up"
+
+
+def test_twenty_codes_are_printed_unless_another_number_is_given() -> None:
+    assert codes_wanted([]) == 20
+    assert codes_wanted(["50"]) == 50
+    assert codes_wanted(["100000"]) == 100_000
+
+
+@pytest.mark.parametrize("number", ["abc", "0", "-5", "1.5", "100001", "²", "--help", "9" * 5000, "5 6"])
+def test_what_is_no_number_of_codes_is_told_as_it_was_typed_and_with_an_example(number: str) -> None:
+    with pytest.raises(LocalError) as caught:
+        codes_wanted(number.split())
+    assert str(caught.value) == f"N={number}: give a whole number from 1 to 100,000, e.g. make codes N=50"
+
+
+def test_a_command_ends_with_one_line_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["codes", "abc"]) == 1
+    assert capsys.readouterr().err == "N=abc: give a whole number from 1 to 100,000, e.g. make codes N=50\n"
 
 
 def test_three_thousand_votes_are_cast_unless_another_number_is_given() -> None:
@@ -27,7 +74,7 @@ async def test_an_address_that_no_browser_takes_is_refused_before_a_vote_is_cast
 
 
 def test_by_itself_the_seed_needs_the_ballots_address(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main({"VOTES": "1"}) == 1
+    assert seed_main({"VOTES": "1"}) == 1
     assert capsys.readouterr().err == (
         "VOTE_URL is not set: give the ballot's address, e.g. VOTE_URL=http://vote:5000\n"
     )

@@ -1,78 +1,44 @@
-"""What `make up` tells: where the pages are, here and for phones, and of its servers only what matters."""
+"""Which PostgreSQL and which Redis are run, and what of their output is shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from common.settings import Settings
-from local import postgres, redis, up
-from local.ready import welcome
+from local import postgres, redis
+from local.errors import LocalError
 
-URLS = {
-    "postgres": "postgresql:///votes",
-    "redis": "unix:///redis",
-    "vote": "http://localhost:5000",
-    "worker": "http://localhost:9100",
-    "result": "http://localhost:5001",
-}
-PORTS = {"vote": 5000, "worker": 9100, "result": 5001}
+ON_PATH = postgres.Installation(Path("/usr/bin"), 15)
+WHEEL = postgres.Installation(Path("/wheel"), 18)
+DATA = Path("/project/.data")
 
 
-def for_others(settings: Settings) -> list[Mapping[str, str]]:
-    return list(up._for_others(settings, list(PORTS), PORTS))
+def test_the_first_postgresql_found_makes_new_data() -> None:
+    assert postgres.choose([ON_PATH, WHEEL], None, data=DATA) == ON_PATH
 
 
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A machine with these addresses in its networks."""
-    return lambda *addresses: monkeypatch.setattr(up, "own_addresses", lambda: list(addresses))
+def test_data_is_run_by_the_version_that_made_it() -> None:
+    assert postgres.choose([ON_PATH, WHEEL], 18, data=DATA) == WHEEL
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
-def test_who_listens_on_every_address_is_told_the_one_that_phones_need(machine: Callable[..., None], host: str) -> None:
-    machine("192.0.2.7", "198.51.100.3")
-    text = welcome(URLS, URLS, for_others(Settings(host=host)), seconds=1)
-
-    here, others = text.split("for phones and other machines:")
-    assert "vote at   http://localhost:5000" in here
-    for address in ("192.0.2.7", "198.51.100.3"):
-        assert f"vote at   http://{address}:5000" in others
-        assert f"watch at  http://{address}:5001" in others
-        assert f"look into http://{address}:5001/pipeline" in others
-    assert "9100" not in text
+def test_data_that_no_version_here_can_read_is_told_in_one_line() -> None:
+    with pytest.raises(LocalError, match="was made by PostgreSQL 17, but here is only 15 and 18: put PostgreSQL 17 on"):
+        postgres.choose([ON_PATH, WHEEL], 17, data=DATA)
 
 
-def test_a_machine_with_nothing_but_ipv6_has_an_address_that_browsers_take(machine: Callable[..., None]) -> None:
-    machine("fd00::2")
-
-    assert for_others(Settings(host="::")) == [{"vote": "http://[fd00::2]:5000", "result": "http://[fd00::2]:5001"}]
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.7", "localhost"])
-def test_who_listens_on_one_address_has_no_other_one(machine: Callable[..., None], host: str) -> None:
-    machine("192.0.2.7")
-
-    assert for_others(Settings(host=host)) == []
+def test_a_machine_without_postgresql_is_told_what_to_install() -> None:
+    with pytest.raises(LocalError, match="install PostgreSQL 14 or newer"):
+        postgres.choose([], None, data=DATA)
 
 
-def test_without_a_network_there_is_nothing_to_tell_phones(machine: Callable[..., None]) -> None:
-    machine()
-
-    assert "phones" not in welcome(URLS, URLS, for_others(Settings(host="0.0.0.0")), seconds=1)
-
-
-def test_an_address_that_somebody_has_set_is_the_one_for_others(machine: Callable[..., None]) -> None:
-    machine("192.0.2.7")
-    settings = Settings(host="0.0.0.0", vote_url="https://vote.example.org/")
-
-    assert "    vote at   https://vote.example.org\n    watch at  http://192.0.2.7:5001\n" in welcome(
-        URLS, URLS, for_others(settings), seconds=1
-    )
-
-
-def test_prometheus_is_in_the_welcome_where_it_runs() -> None:
-    assert "graphs at http://localhost:9090" in welcome(URLS, URLS | {"prometheus": "http://localhost:9090"}, seconds=1)
-    assert "graphs" not in welcome(URLS, URLS, seconds=1)
+def test_an_old_redis_is_not_given_the_data_of_a_new_one(tmp_path: Path) -> None:
+    """Redis 6 would not see it, and start empty: accepted votes would be gone."""
+    old, new = redis.Installation(Path("/old"), (6, 2)), redis.Installation(Path("/new"), (7, 2))
+    assert redis.choose([old, new], data=tmp_path) == old
+    (tmp_path / "appendonlydir").mkdir()
+    assert redis.choose([old, new], data=tmp_path) == new
+    with pytest.raises(LocalError, match="was made by Redis 7"):
+        redis.choose([old], data=tmp_path)
 
 
 # What Redis 7.0 writes when it starts with data, and when it stops.
