@@ -1,4 +1,4 @@
-"""A vote service in the ancestor's way: Flask under gunicorn, and a Redis connection for every request."""
+"""A vote service in the ancestor's way: Flask under gunicorn, with a Redis connection for every request."""
 
 import json
 import os

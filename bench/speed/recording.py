@@ -1,7 +1,7 @@
-"""Records votes that wait, or copies the same rows: a process of its own, so that it has one core to itself.
+"""Recording waiting votes (peek, record, settle), beside one COPY of the same rows.
 
-`python -m bench.speed.stages.recorder new|changed|copy DATABASE_URL REDIS_URL VOTES BATCH`, with an empty database
-and an empty Redis. Prints JSON: seconds, and the processor's seconds of this process.
+`python -m bench.speed.recording new|changed|copy DATABASE_URL REDIS_URL VOTES` measures in a process that has one core
+to itself, on an empty database and an empty Redis, and prints JSON: seconds, and those of the processor.
 """
 
 import json
@@ -18,24 +18,52 @@ import uvloop
 from msgspec import structs
 from redis.asyncio import Redis
 
+from bench.settings import whole_number
+from bench.speed.place import Place
+from bench.speed.stage import FIGURE, Contender, Measured, Stage
 from common.message import Vote, encode
+from common.settings import Settings
 from common.vote_queue import VOTES, VoteQueue
 from worker.count import count_batch
 from worker.counter import CONNECTION_SETTINGS
 from worker.head import Head
 from worker.schema import SCHEMA
 
+WAITING = 200_000
+BATCH: int = Settings.model_fields["batch_size"].default
 PER_PUSH = 5000
 COLUMNS = ("voter_id", "vote", "cast_at")
 SEED = 7  # the same voters in every round
 
 
-async def main(mode: str, database_url: str, redis_url: str, votes: int, batch: int) -> dict[str, float]:
+def _recorder(mode: str) -> Contender:
+    def measure(here: Place) -> Measured:
+        votes = whole_number("VOTES", WAITING, least=1000)
+        with here.postgres() as postgres, here.redis() as redis:
+            output = here.run("bench.speed.recording", mode, postgres, redis, votes, core=here.server_core, seconds=300)
+        measured = json.loads(output)
+        return {FIGURE: votes / measured["seconds"], "Python": measured["processor"] / measured["seconds"]}
+
+    return measure
+
+
+def _stage(name: str, what: str, goal: float, mode: str) -> Stage:
+    contenders = {"worker": _recorder(mode), "COPY": _recorder("copy")}
+    return Stage(name, what, "one COPY of the same rows, no triggers", "votes/s", goal, "at least", contenders)
+
+
+STAGES = (
+    _stage("record", "waiting votes recorded: peek, record, settle", 0.55, "new"),
+    _stage("record-changes", "the same, every vote a change", 0.35, "changed"),
+)
+
+
+async def main(mode: str, database_url: str, redis_url: str, votes: str) -> dict[str, float]:
     """Prepare, measure, check."""
     connection = await asyncpg.connect(database_url, server_settings=CONNECTION_SETTINGS)
     try:
         await connection.execute(SCHEMA.read_text(encoding="utf-8"))
-        cast = make_votes(votes)
+        cast = make_votes(int(votes))
         if mode == "copy":
             await connection.execute("ALTER TABLE votes DISABLE TRIGGER USER")
             return await timed(copy_of(connection, cast))
@@ -45,18 +73,18 @@ async def main(mode: str, database_url: str, redis_url: str, votes: int, batch: 
                 cast = changes(cast)
             await push(redis, cast)
             await connection.execute("CHECKPOINT")
-            measured = await timed(recording(connection, queue, batch))
+            measured = await timed(recording(connection, queue))
             await check(connection, queue, cast)
     finally:
         await connection.close()
     return measured
 
 
-def make_votes(number: int) -> list[Vote]:
+def make_votes(number: int, options: str = "ab", chance: random.Random | None = None) -> list[Vote]:
     """Votes of different voters, whose ids look like those of the vote service."""
-    chance = random.Random(SEED)
+    chance = chance or random.Random(SEED)
     now = datetime.now(UTC)
-    return [Vote(f"{chance.getrandbits(128):032x}", chance.choice("ab"), now) for _ in range(number)]
+    return [Vote(f"{chance.getrandbits(128):032x}", chance.choice(options), now) for _ in range(number)]
 
 
 def changes(votes: Sequence[Vote]) -> list[Vote]:
@@ -68,7 +96,7 @@ def changes(votes: Sequence[Vote]) -> list[Vote]:
 
 
 async def push(redis: Redis, votes: Sequence[Vote]) -> None:
-    """Let the votes wait in the queue."""
+    """Fill the queue."""
     for start in range(0, len(votes), PER_PUSH):
         await redis.rpush(VOTES, *map(encode, votes[start:][:PER_PUSH]))
 
@@ -79,11 +107,11 @@ def copy_of(connection: asyncpg.Connection, votes: Sequence[Vote]) -> Callable[[
     return lambda: connection.copy_records_to_table("votes", records=rows, columns=COLUMNS)
 
 
-def recording(connection: asyncpg.Connection, queue: VoteQueue, batch: int) -> Callable[[], Awaitable[object]]:
-    """The worker's own code, batch by batch until nothing waits."""
+def recording(connection: asyncpg.Connection, queue: VoteQueue) -> Callable[[], Awaitable[object]]:
+    """The worker's own code, batch by batch until the queue is empty."""
 
     async def record_all() -> None:
-        head = Head(queue, batch)
+        head = Head(queue, BATCH)
         while await count_batch(connection, queue, head):
             pass
 
@@ -106,15 +134,14 @@ async def check(connection: asyncpg.Connection, queue: VoteQueue, votes: Sequenc
     if rows != expected or tallies != {option: options.count(option) for option in set(options)}:
         sys.exit(f"of {len(expected)} votes not all were recorded as they were cast: tallies {tallies}")
     if waiting := await queue.waiting():
-        sys.exit(f"{waiting} votes still wait")
+        sys.exit(f"{waiting} votes are still in the queue")
 
 
 def be_quiet() -> None:
-    """No line for each batch: nobody reads a worker's debug log while it has much to do."""
+    """No log line for each batch, as in production."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 if __name__ == "__main__":
     be_quiet()
-    _mode, _database, _redis, _votes, _batch = sys.argv[1:]
-    print(json.dumps(uvloop.run(main(_mode, _database, _redis, int(_votes), int(_batch)))))
+    print(json.dumps(uvloop.run(main(*sys.argv[1:]))))

@@ -1,4 +1,4 @@
-"""The edits: a marker in a file, where the running system shows it, and the file as it was afterwards."""
+"""The edits: each puts a marker into a file, tells on which page the running system shows it, and is taken back."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.settings import BenchError
 
 # A small package without needs of its own, which no part of the system has: only our checks do.
 PACKAGE = "mypy-extensions"
@@ -57,44 +57,24 @@ locust.events.init_command_line_parser.add_listener(
 )
 """
 
+
+def _code(service: str, path: str, file: str, old: str, new: str) -> Edit:
+    return Edit(service, f"code of {service}", service, path, (Change(file, old, new),), "marker {}")
+
+
 EDITS = (
-    Edit(
-        "vote",
-        "code of vote",
-        "vote",
-        "/openapi.json",
-        (Change("vote/app.py", "Takes votes.", "Takes votes, marker {}."),),
-        "marker {}",
+    _code("vote", "/openapi.json", "vote/app.py", "Takes votes.", "Takes votes, marker {}."),
+    _code(
+        *("worker", "/metrics", "worker/counter.py"), "1 if this worker is the", "1 if this worker, marker {}, is the"
     ),
+    _code("result", "/openapi.json", "result/app.py", "Shows the tally", "Shows marker {} and the tally"),
     Edit(
-        "worker",
-        "code of worker",
-        "worker",
-        "/metrics",
-        (Change("worker/counter.py", "1 if this worker is the", "1 if this worker, marker {}, is the"),),
-        "marker {}",
-    ),
-    Edit(
-        "result",
-        "code of result",
-        "result",
-        "/openapi.json",
-        (Change("result/app.py", "Shows the tally", "Shows marker {} and the tally"),),
-        "marker {}",
-    ),
-    Edit(
-        "template",
-        "a template (the ballot)",
-        "vote",
-        "/",
+        *("template", "a template (the ballot)", "vote", "/"),
         (Change("vote/templates/ballot.html", "One vote for each", "One vote, marker {}, for each"),),
         "marker {}",
     ),
     Edit(
-        "locust",
-        "the Locust file",
-        "loadtest",
-        "/",
+        *("locust", "the Locust file", "loadtest", "/"),
         (Change("loadtest/locustfile.py", "", LOCUST_OPTION),),
         "marker_{}",
     ),
@@ -106,7 +86,7 @@ def requirement(folder: Path, files: tuple[str, ...]) -> Edit:
     known = (folder / "requirements-dev.txt").read_text(encoding="utf-8")
     lines = re.search(rf"^{PACKAGE}==(?:.*\\\n)*.*\n", known, re.MULTILINE)
     if lines is None:
-        raise BenchError(f"requirements-dev.txt has no {PACKAGE}: name another package in bench/edits.py")
+        raise BenchError(f"requirements-dev.txt has no {PACKAGE}: name another package in bench/edits/edit.py")
     changes = tuple(Change(file, "", lines[0]) for file in files)
     return Edit(REQUIREMENT, REQUIREMENT_TITLE, "vote", "/metrics", changes, f"{CAN_IMPORT} 1.0")
 
@@ -136,5 +116,5 @@ def _changed(change: Change, text: str, marker: str) -> str:
     if not change.old:
         return text + new
     if text.count(change.old) != 1:
-        raise BenchError(f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits.py")
+        raise BenchError(f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits/edit.py")
     return text.replace(change.old, new)
