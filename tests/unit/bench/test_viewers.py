@@ -5,8 +5,8 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import Ping, TextMessage
 
-from bench.speed.stages.frames import Viewer
-from bench.speed.stages.screens import Screens
+from bench.speed.viewers import Viewer
+from bench.speed.whole import Screens
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\n\r\n"
 
@@ -28,9 +28,7 @@ def test_every_text_is_read_however_it_is_cut(step: int) -> None:
 
 def test_a_viewer_who_is_refused_is_not_open() -> None:
     viewer = Viewer("localhost", lambda *_: None)
-
     viewer.data_received(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-
     assert not viewer.is_open
 
 
@@ -47,6 +45,5 @@ def test_a_votes_delay_ends_with_the_first_total_that_has_it() -> None:
 def test_a_vote_that_is_never_shown_is_an_error() -> None:
     screens = Screens()
     screens.shown = {Viewer("", lambda *_: None): [(0.0, 10)]}
-
     with pytest.raises(LookupError, match="vote 11"):
         screens.delays([1.0], before=10)
