@@ -132,19 +132,6 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def listens(port: int) -> Callable[[], bool]:
-    """Whether this port of loopback takes connections."""
-
-    def ask() -> bool:
-        try:
-            with socket.create_connection((HOST, port), timeout=1):
-                return True
-        except OSError:
-            return False
-
-    return ask
-
-
 def answers(port: int, path: str = "/") -> Callable[[], bool]:
     """Whether a request to this port of loopback is answered with 200."""
 
@@ -174,6 +161,20 @@ def pin(pid: int, core: int) -> None:
         with suppress(OSError, psutil.Error):  # it has just ended
             for thread in process.threads():
                 os.sched_setaffinity(thread.id, {core})
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Keep this process on one core meanwhile, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def busy_seconds(pid: int) -> float:

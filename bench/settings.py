@@ -1,7 +1,6 @@
 """What a benchmark is asked for, by environment variables, and what every run of one has in common."""
 
 import fcntl
-import math
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -22,23 +21,6 @@ NOT_INHERITED |= {"RESULT_URL", "SECRETS_DIR", "VENV", "VIRTUAL_ENV", "VOTE_URL"
 
 class BenchError(Exception):
     """The measurement can't go on; the text says why, and what to do."""
-
-
-def rounds() -> int:
-    """ROUNDS=3."""
-    return whole_number("ROUNDS", 3)
-
-
-def seconds() -> float:
-    """SECONDS=4: how long one round measures."""
-    text = os.environ.get("SECONDS") or "4"
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 1 <= value <= 600:
-        raise BenchError(f"SECONDS={text}: give a number from 1 to 600, e.g. SECONDS=4")
-    return value
 
 
 def names(variable: str, known: Sequence[str]) -> tuple[str, ...]:

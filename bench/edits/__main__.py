@@ -15,7 +15,7 @@ from bench.edits.measure import measure
 from bench.edits.scorecard import Score, as_json, missed, table
 from bench.machine import machine, sentence
 from bench.processes import uninterrupted
-from bench.settings import BenchError, alone, end_by_signals, names, results_folder, rounds
+from bench.settings import BenchError, alone, end_by_signals, names, results_folder, whole_number
 
 ENVIRONMENTS: dict[str, type[Up | Compose | Tilt]] = {
     "tilt": Tilt,
@@ -30,7 +30,7 @@ def main() -> int:
     """Measure and show; 1 if a goal was missed or an environment can't be measured."""
     end_by_signals()
     try:
-        chosen, turns = names("ENVIRONMENTS", list(ENVIRONMENTS)), rounds()
+        chosen, turns = names("ENVIRONMENTS", list(ENVIRONMENTS)), whole_number("ROUNDS", 3)
         with alone(FOLDER):
             return _measure_all(chosen, turns)
     except BenchError as error:

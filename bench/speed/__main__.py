@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.machine import machine, sentence
-from bench.settings import BenchError, alone, end_by_signals, names, results_folder, rounds, seconds
+from bench.settings import BenchError, alone, end_by_signals, names, results_folder, whole_number
 from bench.speed import http, reading, recording, viewers, whole
 from bench.speed.place import place
 from bench.speed.stage import FIGURE, Outcome, Stage, as_json, number, over_budget, read_budget, table
@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 def main(arguments: Sequence[str]) -> int:
     """Measure and show; 1 if a goal, or with --check the budget, is missed."""
     end_by_signals()
+    recording.be_quiet()
     try:
         budget = read_budget() if "--check" in arguments else None
         outcomes = _measure_and_show(chosen(STAGES, budget))
@@ -78,13 +79,14 @@ def _measure(outcome: Outcome, rounds: int, seconds: float, folder: Path) -> Ite
 
 
 def _measure_and_show(stages: Sequence[Stage]) -> list[Outcome]:
-    folder, facts, turns = results_folder("bench"), machine(), rounds()
+    folder, facts = results_folder("bench"), machine()
+    rounds, seconds = whole_number("ROUNDS", 3), whole_number("SECONDS", 4)
     with alone(folder):
         outcomes = measure_all(
-            stages, rounds=turns, seconds=seconds(), folder=folder, say=lambda line: print(line, flush=True)
+            stages, rounds=rounds, seconds=seconds, folder=folder, say=lambda line: print(line, flush=True)
         )
-    text = table(outcomes, rounds=turns, machine=sentence(facts))
-    figures = as_json(outcomes, seconds=seconds(), machine=facts)
+    text = table(outcomes, rounds=rounds, machine=sentence(facts))
+    figures = as_json(outcomes, seconds=seconds, machine=facts)
     (folder / "speed.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (folder / "speed.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\n(also in {folder}: speed.md, speed.json)")

@@ -58,7 +58,7 @@ class Snapshots:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "websocket":
-            return
+            return await asgi_ok(scope, receive, send)
         await receive()
         await send({"type": "websocket.accept"})
         self._missing -= 1

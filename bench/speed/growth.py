@@ -4,14 +4,11 @@ Says of each curve from where on it bends upward, and leaves it in .data/bench/:
 growth.md (Mermaid, as in the project's other pages).
 """
 
-import asyncio
 import json
-import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -110,38 +107,25 @@ def _viewers(here: Place, sizes: Sequence[int]) -> Points:
 def _recording(prepare: Prepare, batch: int = BATCH) -> Measure:
     """A vote's recording at each size, in this process, which is on the server's core meanwhile."""
 
-    async def grow(here: Place, sizes: Sequence[int]) -> Points:
+    async def grow(database_url: str, redis_url: str, sizes: Sequence[int]) -> Points:
         points = []
-        async with _worker(here) as worker:
-            for before, number in pairwise((0, *sizes)):
-                await prepare(worker, before, number)
-                points.append((float(number), await worker.microseconds(batch)))
-        return points
-
-    def measure(here: Place, sizes: Sequence[int]) -> Points:
-        before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-        try:
-            return asyncio.run(grow(here, sizes))
-        finally:
-            if before is not None:
-                os.sched_setaffinity(0, before)
-
-    return measure
-
-
-@asynccontextmanager
-async def _worker(here: Place) -> AsyncIterator[Worker]:
-    """A worker with our tables and an empty queue."""
-    with here.postgres() as database_url, here.redis() as redis_url:
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, {here.server_core})
         connection = await asyncpg.connect(database_url, server_settings=CONNECTION_SETTINGS)
         await connection.execute(SCHEMA.read_text(encoding="utf-8"))
         # filling takes longer than a worker may
         await connection.execute("SET statement_timeout = 0; SET idle_session_timeout = 0")
         async with VoteQueue.open(redis_url) as queue, Redis.from_url(redis_url) as redis:
-            yield Worker(connection, queue, redis, random.Random(7))
+            worker = Worker(connection, queue, redis, random.Random(7))
+            for before, number in pairwise((0, *sizes)):
+                await prepare(worker, before, number)
+                points.append((float(number), await worker.microseconds(batch)))
         await connection.close()
+        return points
+
+    def measure(here: Place, sizes: Sequence[int]) -> Points:
+        with here.postgres() as database_url, here.redis() as redis_url:
+            return here.run(grow(database_url, redis_url, sizes), core=here.server_core)
+
+    return measure
 
 
 CURVES = (

@@ -3,15 +3,20 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from bench.processes import Shell, busy_seconds, free_port, pin
+import uvloop
+
+from bench.processes import Shell, busy_seconds, free_port, on_core, pin
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import servers
 from local.errors import LocalError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,10 @@ class Place:
         with self.shell.serve(*command, ready=ready(port), core=self.server_core, HOST=HOST, **own) as process:
             yield Running(port, process.pid)
 
-    def run(self, module: str, *arguments: object, core: int, seconds: float = 60.0) -> str:
-        """The output of one of our modules, on one core."""
-        return self.shell.run(sys.executable, "-m", module, *map(str, arguments), core=core, seconds=seconds)
+    def run(self, measurement: Coroutine[Any, Any, T], *, core: int) -> T:
+        """What a measurement finds, which runs in this process, on one core."""
+        with on_core(core):
+            return uvloop.run(measurement)
 
     def redis(self) -> AbstractContextManager[str]:
         """The address of an empty Redis, on the load's core."""

@@ -1,14 +1,9 @@
-"""What one dashboard's reading of the tally costs, with many votes stored and with few.
-
-`python -m bench.speed.reading DATABASE_URL SECONDS` reads as the dashboard does, again and again, and prints the median
-of a reading in microseconds.
-"""
+"""What one dashboard's reading of the tally costs, with many votes stored and with few."""
 
 import asyncio
 import atexit
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,8 +42,8 @@ SELECT count(*) FROM (SELECT vote, count(*) AS votes FROM votes GROUP BY vote) A
 def _reading(votes: Callable[[], int]) -> Contender:
     def measure(here: Place) -> Measured:
         with _stored(here, votes()) as database_url:
-            took = here.run("bench.speed.reading", database_url, here.seconds, core=here.server_core)
-        return {FIGURE: float(took), "votes stored": votes()}
+            took = here.run(_microseconds(database_url, here.seconds), core=here.server_core)
+        return {FIGURE: took, "votes stored": votes()}
 
     return measure
 
@@ -109,7 +104,7 @@ async def fill_up(connection: asyncpg.Connection, there: int, votes: int) -> Non
         await connection.execute(statement, timeout=600)
 
 
-async def main(database_url: str, seconds: float) -> float:
+async def _microseconds(database_url: str, seconds: float) -> float:
     """From the query to the text that every viewer gets: the median in microseconds."""
     ballot = Settings.from_env().ballot
     connection = await asyncpg.connect(database_url)
@@ -128,7 +123,3 @@ async def main(database_url: str, seconds: float) -> float:
 
 async def _read(connection: asyncpg.Connection, ballot: Ballot) -> str:
     return json.dumps(snapshot(await read_tally(connection), ballot))
-
-
-if __name__ == "__main__":
-    print(asyncio.run(main(sys.argv[1], float(sys.argv[2]))))

@@ -1,24 +1,17 @@
-"""Recording waiting votes (peek, record, settle), beside one COPY of the same rows.
+"""Recording waiting votes (peek, record, settle), beside one COPY of the same rows."""
 
-`python -m bench.speed.recording new|changed|copy DATABASE_URL REDIS_URL VOTES` measures in a process that has one core
-to itself, on an empty database and an empty Redis, and prints JSON: seconds, and those of the processor.
-"""
-
-import json
 import logging
 import random
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
 import structlog
-import uvloop
 from msgspec import structs
 from redis.asyncio import Redis
 
-from bench.settings import whole_number
+from bench.settings import BenchError, whole_number
 from bench.speed.place import Place
 from bench.speed.stage import FIGURE, Contender, Measured, Stage
 from common.message import Vote, encode
@@ -40,8 +33,7 @@ def _recorder(mode: str) -> Contender:
     def measure(here: Place) -> Measured:
         votes = whole_number("VOTES", WAITING, least=1000)
         with here.postgres() as postgres, here.redis() as redis:
-            output = here.run("bench.speed.recording", mode, postgres, redis, votes, core=here.server_core, seconds=300)
-        measured = json.loads(output)
+            measured = here.run(_measured(mode, postgres, redis, votes), core=here.server_core)
         return {FIGURE: votes / measured["seconds"], "Python": measured["processor"] / measured["seconds"]}
 
     return measure
@@ -58,12 +50,12 @@ STAGES = (
 )
 
 
-async def main(mode: str, database_url: str, redis_url: str, votes: str) -> dict[str, float]:
+async def _measured(mode: str, database_url: str, redis_url: str, votes: int) -> dict[str, float]:
     """Prepare, measure, check."""
     connection = await asyncpg.connect(database_url, server_settings=CONNECTION_SETTINGS)
     try:
         await connection.execute(SCHEMA.read_text(encoding="utf-8"))
-        cast = make_votes(int(votes))
+        cast = make_votes(votes)
         if mode == "copy":
             await connection.execute("ALTER TABLE votes DISABLE TRIGGER USER")
             return await timed(copy_of(connection, cast))
@@ -119,29 +111,24 @@ def recording(connection: asyncpg.Connection, queue: VoteQueue) -> Callable[[], 
 
 
 async def timed(do: Callable[[], Awaitable[object]]) -> dict[str, float]:
-    """Seconds by the clock, and those of our processor."""
+    """Seconds by the clock, and those of this process's processor."""
     began, processor = time.perf_counter(), time.process_time()
     await do()
     return {"seconds": time.perf_counter() - began, "processor": time.process_time() - processor}
 
 
 async def check(connection: asyncpg.Connection, queue: VoteQueue, votes: Sequence[Vote]) -> None:
-    """Exit with what is wrong unless every vote was counted, once."""
+    """Raise BenchError unless every vote was counted, once."""
     rows = {row["voter_id"]: row["vote"] for row in await connection.fetch("SELECT voter_id, vote FROM votes")}
     tallies = {row["vote"]: row["votes"] for row in await connection.fetch("SELECT vote, votes FROM tallies")}
     expected = {vote.voter_id: vote.option for vote in votes}
     options = list(expected.values())
     if rows != expected or tallies != {option: options.count(option) for option in set(options)}:
-        sys.exit(f"of {len(expected)} votes not all were recorded as they were cast: tallies {tallies}")
+        raise BenchError(f"of {len(expected)} votes not all were recorded as they were cast: tallies {tallies}")
     if waiting := await queue.waiting():
-        sys.exit(f"{waiting} votes are still in the queue")
+        raise BenchError(f"{waiting} votes are still in the queue")
 
 
 def be_quiet() -> None:
     """No log line for each batch, as in production."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-
-
-if __name__ == "__main__":
-    be_quiet()
-    print(json.dumps(uvloop.run(main(*sys.argv[1:]))))

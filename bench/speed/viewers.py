@@ -1,15 +1,8 @@
-"""Snapshots a second that one core sends to many viewers, beside a WebSocket server that does nothing else.
-
-`python -m bench.speed.viewers PORT PID VIEWERS SECONDS [DATABASE_URL]` opens the viewers; PID is the server's. With a
-database, it records a vote ten times a second, so that there is something to show. It prints JSON.
-"""
+"""Snapshots a second that one core sends to many viewers, beside a WebSocket server that does nothing else."""
 
 import asyncio
 import itertools
-import json
-import os
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +10,8 @@ from datetime import datetime
 
 import asyncpg
 
-from bench.processes import answers, busy_seconds, listens
-from bench.settings import HOST, whole_number
+from bench.processes import answers
+from bench.settings import HOST, BenchError, whole_number
 from bench.speed.bare import UPDATES_PER_SECOND
 from bench.speed.place import Place, Running
 from bench.speed.stage import FIGURE, Goal, Measured, Stage, percentile
@@ -44,7 +37,7 @@ def _ours(here: Place) -> Measured:
 
 
 def _bare(here: Place) -> Measured:
-    with here.server("bench.speed.bare", "viewers", "{port}", str(_number()), ready=listens) as server:
+    with here.server("bench.speed.bare", "viewers", "{port}", str(_number()), ready=answers) as server:
         return watched(here, server, _number())
 
 
@@ -74,13 +67,13 @@ def result(here: Place, database_url: str) -> Iterator[Running]:
         yield server
 
 
-def watched(here: Place, server: Running, viewers: int, *database_url: str) -> dict[str, float]:
-    """What so many viewers got. By the core: in a second of the server's processor time."""
-    arguments = (server.port, server.pid, viewers, here.seconds, *database_url)
-    measured = json.loads(here.run("bench.speed.viewers", *arguments, core=here.load_core, seconds=120))
-    messages, busy, took = (measured.pop(name) for name in ("messages", "busy", "seconds"))
-    by_clock = messages / took
-    return {FIGURE: messages / busy if busy else by_clock, "by the clock": by_clock, "busy": busy / took, **measured}
+def watched(here: Place, server: Running, viewers: int, database_url: str = "") -> dict[str, float]:
+    """What so many viewers got; with a database, a vote is recorded ten times a second, to have something to show.
+
+    By the core: in a second of the server's processor time.
+    """
+    allow_many_files()
+    return here.run(_watch(server, viewers, here.seconds, database_url), core=here.load_core)
 
 
 class Viewer(asyncio.Protocol):
@@ -109,6 +102,11 @@ class Viewer(asyncio.Protocol):
                 self.opened.set()
                 unread = rest
         self._unread = self._texts(unread) if self.is_open else unread
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
@@ -162,29 +160,31 @@ class Ages:
         self.seconds.append(time.time() - read_at)
 
 
-async def main(port: int, pid: int, number: int, seconds: float, database_url: str = "") -> dict[str, float]:
-    """Open them, warm up, count."""
+async def _watch(server: Running, number: int, seconds: float, database_url: str) -> dict[str, float]:
     ages = Ages()
     async with asyncio.TaskGroup() as tasks:
-        viewers = await open_viewers(port, number, ages.note)
+        viewers = await open_viewers(server.port, number, ages.note)
         # only now: a server that is busy with its viewers opens new ones slowly
         voting = tasks.create_task(_vote(database_url)) if database_url else None
         await asyncio.sleep(WARM_UP_SECONDS)
         before = [viewer.messages for viewer in viewers]
         ages.seconds.clear()
-        began, busy = time.perf_counter(), busy_seconds(pid)
+        began, busy = time.perf_counter(), server.busy_seconds()
         await asyncio.sleep(seconds)
-        busy = busy_seconds(pid) - busy
+        busy = server.busy_seconds() - busy
         took = time.perf_counter() - began
         if voting:
             voting.cancel()
     got = [viewer.messages - earlier for viewer, earlier in zip(viewers, before, strict=True)]
     if lost := sum(not viewer.is_open for viewer in viewers):
-        sys.exit(f"{lost} of {number} viewers lost their connection")
+        raise BenchError(f"{lost} of {number} viewers lost their connection")
+    for viewer in viewers:
+        viewer.close()
+    by_clock = sum(got) / took
     return {
-        "messages": sum(got),
-        "seconds": took,
-        "busy": busy,
+        FIGURE: sum(got) / busy if busy else by_clock,
+        "by the clock": by_clock,
+        "busy": busy / took,
         "slowest viewer": min(got) / took,
         "p50 ms": 1000 * percentile(ages.seconds, 50),
         "p99 ms": 1000 * percentile(ages.seconds, 99),
@@ -196,7 +196,7 @@ async def _vote(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     began = time.perf_counter()
     for number in itertools.count(1):
-        voter_id, option = f"watched-{os.getpid()}-{number}", "ab"[number % 2]
+        voter_id, option = f"watched-{time.time_ns()}", "ab"[number % 2]
         await connection.execute("INSERT INTO votes (voter_id, vote, cast_at) VALUES ($1, $2, now())", voter_id, option)
         await asyncio.sleep(max(0.0, began + number / UPDATES_PER_SECOND - time.perf_counter()))
 
@@ -205,9 +205,3 @@ async def _make_tables(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute(SCHEMA.read_text(encoding="utf-8"))
     await connection.close()
-
-
-if __name__ == "__main__":
-    allow_many_files()
-    _port, _pid, _viewers, _seconds, *_database = sys.argv[1:]
-    print(json.dumps(asyncio.run(main(int(_port), int(_pid), int(_viewers), float(_seconds), *_database))))

@@ -1,15 +1,8 @@
-"""The whole system: from a vote to the screens, memory, and start.
-
-`python -m bench.speed.whole VOTE_URL RESULT_URL SECONDS` casts votes at a steady pace while viewers watch, and prints
-JSON: the time from sending a vote until a viewer is shown a total with it, over every vote and every viewer. Each vote
-is of a new voter, so the total says which votes are in it: they are counted in the order of the queue.
-"""
+"""The whole system: from a vote to the screens, memory, and start."""
 
 import asyncio
 import itertools
-import json
 import re
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,8 +47,8 @@ def _started(here: Place) -> Iterator[tuple[System, float]]:
 def _screens(here: Place) -> Measured:
     with _started(here) as (system, _):
         facts = system.facts()
-        output = here.run("bench.speed.whole", facts.vote_url, facts.result_url, here.seconds, core=here.load_core)
-    return dict(json.loads(output))
+        vote_port, result_port = (urlsplit(url).port or 0 for url in (facts.vote_url, facts.result_url))
+        return here.run(_watch(vote_port, result_port, here.seconds), core=here.load_core)
 
 
 def _idle(here: Place) -> Measured:
@@ -112,21 +105,26 @@ class Screens:
                     try:
                         at, total = next(updates)
                     except StopIteration:
-                        raise LookupError(f"vote {number} was never shown, the last total was {total}") from None
+                        raise BenchError(f"vote {number} was never shown, the last total was {total}") from None
                 found.append(at - moment)
         return found
 
 
-async def main(vote_port: int, result_port: int, seconds: float) -> dict[str, float]:
-    """Open the viewers, vote, wait for the last vote to be shown."""
+async def _watch(vote_port: int, result_port: int, seconds: float) -> dict[str, float]:
+    """From sending a vote until a viewer is shown a total with it, over every vote and every viewer.
+
+    Each vote is of a new voter, so the total says which votes are in it: they are counted in the order of the queue.
+    """
     screens = Screens()
-    await open_viewers(result_port, VIEWERS, screens.note)
+    viewers = await open_viewers(result_port, VIEWERS, screens.note)
     await _vote(vote_port, VOTES_PER_SECOND, [])  # a second of warming up
     await asyncio.sleep(SETTLE_SECONDS)
     before = max(shown[-1][1] for shown in screens.shown.values())
     sent: list[float] = []
     await _vote(vote_port, round(VOTES_PER_SECOND * seconds), sent)
     await asyncio.sleep(SETTLE_SECONDS)
+    for viewer in viewers:
+        viewer.close()
     delays = screens.delays(sorted(sent), before)
     updates = sum(len(shown) for shown in screens.shown.values()) / VIEWERS / (seconds + 1)
     p50, p99 = (1000 * percentile(delays, percent) for percent in (50, 99))
@@ -146,15 +144,10 @@ async def _vote(port: int, number: int, sent: list[float]) -> None:
             writer.write(REQUEST)
             head = await reader.readuntil(b"\r\n\r\n")
             if b" 202 " not in head.split(b"\r\n", 1)[0]:
-                sys.exit(f"a vote was not accepted: {head!r}")
+                raise BenchError(f"a vote was not accepted: {head!r}")
             length = re.search(rb"content-length: (\d+)", head.lower())
             assert length, head
             await reader.readexactly(int(length[1]))
         writer.close()
 
     await asyncio.gather(*(voter() for _ in range(CONNECTIONS)))
-
-
-if __name__ == "__main__":
-    _vote_port, _result_port = (urlsplit(url).port or 0 for url in sys.argv[1:3])
-    print(json.dumps(asyncio.run(main(_vote_port, _result_port, float(sys.argv[3])))))

@@ -5,6 +5,7 @@ from wsproto import ConnectionType
 from wsproto.connection import Connection
 from wsproto.events import Ping, TextMessage
 
+from bench.settings import BenchError
 from bench.speed.viewers import Viewer
 from bench.speed.whole import Screens
 
@@ -45,5 +46,5 @@ def test_a_votes_delay_ends_with_the_first_total_that_has_it() -> None:
 def test_a_vote_that_is_never_shown_is_an_error() -> None:
     screens = Screens()
     screens.shown = {Viewer("", lambda *_: None): [(0.0, 10)]}
-    with pytest.raises(LookupError, match="vote 11"):
+    with pytest.raises(BenchError, match="vote 11"):
         screens.delays([1.0], before=10)
