@@ -5,19 +5,21 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 
 from bench.settings import BenchError
 from proof.audit import Report, audit
-from proof.ledger import Outcome, open_ledger, read_ledger
+from proof.ledger import Cast, Outcome, open_ledger, read_ledger
 from proof.look import NOT_YET, Patience, Where, look_after, look_before
 from proof.register import read_register
+from proof.voters import ANSWER_SECONDS as VOTER_SECONDS
 from proof.voters import Kind, Manner, vote_until
 
 # Each vote is somebody new's: what a later vote would cover up is seen. They keep their connections.
@@ -26,6 +28,7 @@ LOOKING_SECONDS = 0.1
 ANSWER_SECONDS = 10.0
 PATIENCE = Patience(drain_seconds=60, dashboard_seconds=10)
 
+T = TypeVar("T")
 Window = tuple[float, float]
 
 
@@ -71,23 +74,31 @@ def traffic(folder: Path, vote_url: str, result_url: str, where: Where) -> Itera
     """Vote, and ask for the ballot and the dashboard, until the end; then audit the votes."""
     folder.mkdir(parents=True)
     found, enough, ledger = Traffic(), threading.Event(), folder / "ledger-voters.jsonl"
-    try:
-        before = asyncio.run(look_before(where, PATIENCE))
-        with ThreadPoolExecutor(1, "traffic") as pool:
-            going = pool.submit(asyncio.run, _go_on(vote_url, result_url, ledger, found.requests, enough))
-            try:
-                yield found
-            finally:
-                enough.set()
-            going.result()
-        after = asyncio.run(look_after(where, before, folder, PATIENCE))
-    except NOT_YET as error:
-        raise BenchError(f"the votes can't be audited: {error or type(error).__name__}") from error
-    found.requests += (
-        Request(cast.sent_at, cast.answered_at, cast.outcome is Outcome.ACCEPTED) for cast in read_ledger(ledger)
-    )
+    before = _looked(look_before(where, PATIENCE))
+    with ThreadPoolExecutor(1, "traffic") as pool:
+        going = pool.submit(asyncio.run, _go_on(vote_url, result_url, ledger, found.requests, enough))
+        try:
+            yield found
+        finally:
+            enough.set()
+        going.result()
+    after = _looked(look_after(where, before, folder, PATIENCE))
+    found.requests += map(request_of, read_ledger(ledger))
     found.report = audit(read_register(folder), before, after)
     (folder / "audit.json").write_text(json.dumps(found.report.as_json(), indent=2) + "\n", encoding="utf-8")
+
+
+def request_of(cast: Cast) -> Request:
+    """A vote as a request; one that was never answered was given up."""
+    answered = min(cast.answered_at, cast.sent_at + VOTER_SECONDS)
+    return Request(cast.sent_at, answered, cast.outcome is Outcome.ACCEPTED)
+
+
+def _looked(look: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(look)
+    except NOT_YET as error:
+        raise BenchError(f"the votes can't be audited: {error or type(error).__name__}") from error
 
 
 def cast_one(vote_url: str) -> httpx.Response:

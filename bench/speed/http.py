@@ -1,17 +1,15 @@
 """HTTP: accepted votes and ballot pages a second, on one core, with wrk on another."""
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
 from redis import Redis
 
-from bench.processes import answers
 from bench.settings import HOST, BenchError
-from bench.speed.place import Place, Running
+from bench.speed.place import Place
 from bench.speed.stage import FIGURE, Contender, Measured, Stage
 from vote.voter import Voter, VoterCookies, new_voter
 
@@ -19,13 +17,10 @@ CONNECTIONS = 32
 WARM_UP_SECONDS = 1.0
 SECRET_KEY = "a key for the benchmark only"
 QUEUE = "votes"
-GUNICORN_WORKERS = 4
 # Of ten requests nine come from voters who have voted before, each with cookies of its own, and one from a new voter.
 RETURNING_VOTERS = 1800
 NEW_VOTERS = 200
 SCRIPT = Path(__file__).with_name("load.lua")
-# As for voters from elsewhere: the limit of an address is counted, and high enough.
-PROXY = {"TRUSTED_PROXIES": "127.0.0.0/8", "LIMIT_PER_ADDRESS": "100000000"}
 
 
 @dataclass(frozen=True)
@@ -56,30 +51,28 @@ class Load:
     p99: float
 
 
-# Opened at a place, with the address of Redis.
-Server = Callable[[Place, str], AbstractContextManager[Running]]
+@dataclass(frozen=True)
+class Server:
+    """A module that serves, with its arguments and settings."""
+
+    module: str
+    arguments: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    keeps_votes: bool = True
 
 
-def vote(**environ: str) -> Server:
-    """The vote service as it is, with further settings."""
-
-    def serve(here: Place, redis_url: str) -> AbstractContextManager[Running]:
-        own = {"REDIS_URL": redis_url, "VOTE_PORT": "{port}", "SECRET_KEY": SECRET_KEY, **environ}
-        return here.server("vote", ready=answers, **own)
-
-    return serve
-
-
-def ok(kind: str) -> Server:
-    """An application that only says "ok": "quart" on Hypercorn, or "asgi" without Quart."""
-    return lambda here, _: here.server("bench.speed.bare", kind, "{port}", ready=answers)
-
-
-def flask(here: Place, redis_url: str) -> AbstractContextManager[Running]:
-    """Flask under gunicorn, as the ancestor runs it."""
-    options = ("--workers", str(GUNICORN_WORKERS), "--bind", f"{HOST}:{{port}}", "--no-control-socket")
-    app = "bench.speed.flask_app:create_app()"
-    return here.server("gunicorn", *options, app, ready=answers, REDIS_URL=redis_url)
+VOTE = Server("vote", environ={"VOTE_PORT": "{port}", "SECRET_KEY": SECRET_KEY})
+# As for voters from elsewhere: the limit of an address is counted, and high enough.
+PROXIED = {"TRUSTED_PROXIES": "127.0.0.0/8", "LIMIT_PER_ADDRESS": "100000000"}
+VOTE_BEHIND_PROXY = Server("vote", environ={**VOTE.environ, **PROXIED})
+QUART_OK = Server("bench.speed.bare", ("quart", "{port}"), keeps_votes=False)
+ASGI_OK = Server("bench.speed.bare", ("asgi", "{port}"), keeps_votes=False)
+FLASK = Server(
+    "gunicorn",
+    ("--workers", "4", "--bind", f"{HOST}:{{port}}", "--no-control-socket", "bench.speed.flask_app:create_app()"),
+)
+FLOOR = 'Quart "ok" on Hypercorn'
+ANCESTOR = "Flask under gunicorn, 4 workers"
 
 
 def contender(
@@ -90,12 +83,12 @@ def contender(
     def measure(here: Place) -> Measured:
         with here.redis() as redis_url, Redis.from_url(redis_url) as console:
             console.config_set("appendfsync", fsync)
-            with server(here, redis_url) as running:
+            with here.server(server.module, *server.arguments, REDIS_URL=redis_url, **server.environ) as running:
                 put_load(here, running.port, request, connections, WARM_UP_SECONDS)
                 before, busy = int(console.llen(QUEUE)), running.busy_seconds()
                 load = put_load(here, running.port, request, connections, here.seconds)
                 busy = running.busy_seconds() - busy
-                if request.method == "POST" and server not in FLOORS:
+                if request.method == "POST" and server.keeps_votes:
                     check_arrived(load, int(console.llen(QUEUE)) - before, connections)
         return figures(load, busy, by_core=by_core)
 
@@ -148,12 +141,6 @@ def _requests(request: Request) -> list[str]:
     return lines
 
 
-VOTE, QUART_OK, ASGI_OK = vote(), ok("quart"), ok("asgi")
-FLOORS = (QUART_OK, ASGI_OK)  # they keep no votes
-FLOOR = 'Quart "ok" on Hypercorn'
-ANCESTOR = f"Flask under gunicorn, {GUNICORN_WORKERS} workers"
-
-
 def _stage(
     name: str, what: str, goal: float, against: str, request: Request, limit: Server, *more: tuple[str, Contender]
 ) -> Stage:
@@ -167,10 +154,10 @@ STAGES = (
     _stage(
         *("post-json", "votes by POST /api/votes", 0.90, FLOOR, JSON, QUART_OK),
         ('ASGI "ok" on Hypercorn', contender(ASGI_OK, JSON)),
-        ("vote, counting an address behind a proxy", contender(vote(**PROXY), BEHIND_PROXY)),
+        ("vote, counting an address behind a proxy", contender(VOTE_BEHIND_PROXY, BEHIND_PROXY)),
     ),
-    _stage("post-form-flask", "votes by form, POST /", 6, ANCESTOR, FORM, flask),
-    _stage("post-json-flask", "votes by POST /api/votes", 6, ANCESTOR, JSON, flask),
+    _stage("post-form-flask", "votes by form, POST /", 6, ANCESTOR, FORM, FLASK),
+    _stage("post-json-flask", "votes by POST /api/votes", 6, ANCESTOR, JSON, FLASK),
     _stage("page", "ballot pages, GET /", 0.75, FLOOR, PAGE, QUART_OK),
     Stage(
         name="fsync",

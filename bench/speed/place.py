@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from bench.processes import Shell, busy_seconds, free_port, on_core, pin
+from bench.processes import Shell, answers, busy_seconds, free_port, on_core, pin
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import servers
 from local.errors import LocalError
@@ -42,23 +42,26 @@ class Place:
     seconds: float
 
     @contextmanager
-    def server(
-        self, module: str, *arguments: str, ready: Callable[[int], Callable[[], bool]], **environ: str
-    ) -> Iterator[Running]:
-        """One of our modules on the server's core, once it is ready; "{port}" in an argument or a setting is its port.
+    def server(self, module: str, *arguments: str, **environ: str) -> Iterator[Running]:
+        """A contender that serves: a module on the server's core, once it answers.
 
-        This is how every contender that serves is started.
+        "{port}" in an argument or a setting is its port.
         """
         port = free_port()
         command = [sys.executable, "-m", module, *(each.replace("{port}", str(port)) for each in arguments)]
         own = {name: value.replace("{port}", str(port)) for name, value in environ.items()}
-        with self.shell.serve(*command, ready=ready(port), core=self.server_core, HOST=HOST, **own) as process:
+        with self.shell.serve(*command, ready=answers(port), core=self.server_core, HOST=HOST, **own) as process:
             yield Running(port, process.pid)
 
     def run(self, measurement: Coroutine[Any, Any, T], *, core: int) -> T:
-        """What a measurement finds, which runs in this process, on one core."""
-        with on_core(core):
-            return uvloop.run(measurement)
+        """What a measurement finds, which runs in this process, on one core; raises BenchError if it fails."""
+        try:
+            with on_core(core):
+                return uvloop.run(measurement)
+        except BenchError:
+            raise
+        except Exception as error:  # of PostgreSQL, of Redis, of a connection
+            raise BenchError(f"{type(error).__name__}: {error}") from error
 
     def redis(self) -> AbstractContextManager[str]:
         """The address of an empty Redis, on the load's core."""

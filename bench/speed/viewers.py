@@ -10,7 +10,6 @@ from datetime import datetime
 
 import asyncpg
 
-from bench.processes import answers
 from bench.settings import HOST, BenchError, whole_number
 from bench.speed.bare import UPDATES_PER_SECOND
 from bench.speed.place import Place, Running
@@ -37,7 +36,7 @@ def _ours(here: Place) -> Measured:
 
 
 def _bare(here: Place) -> Measured:
-    with here.server("bench.speed.bare", "viewers", "{port}", str(_number()), ready=answers) as server:
+    with here.server("bench.speed.bare", "viewers", "{port}", str(_number())) as server:
         return watched(here, server, _number())
 
 
@@ -63,7 +62,7 @@ STAGES = (
 def result(here: Place, database_url: str) -> Iterator[Running]:
     """The result service, with our tables."""
     asyncio.run(_make_tables(database_url))
-    with here.server("result", ready=answers, DATABASE_URL=database_url, RESULT_PORT="{port}") as server:
+    with here.server("result", DATABASE_URL=database_url, RESULT_PORT="{port}") as server:
         yield server
 
 

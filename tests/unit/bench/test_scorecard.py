@@ -5,8 +5,9 @@ import math
 import pytest
 
 from bench.edits.scorecard import Score, as_json, missed, table
-from bench.edits.traffic import Impact, Request, Traffic
+from bench.edits.traffic import Impact, Request, Traffic, request_of
 from proof.audit import Report
+from proof.ledger import Cast
 
 EDITS = ("vote", "worker", "result", "template", "requirement", "locust")
 GOOD = Report(accepted=1200, refused=30, in_doubt=1)
@@ -122,3 +123,8 @@ def test_the_figures_for_programs_have_null_for_what_was_not_measured() -> None:
     assert figures["environments"]["up"]["seconds"]["vote"] == [None, 1.235]
     assert figures["environments"]["up"]["report"]["accepted"] == 1200
     assert figures["environments"]["tilt"]["cold_start"] is None
+
+
+def test_a_vote_that_was_never_answered_waited_until_its_voter_gave_up() -> None:
+    request = request_of(Cast("x", "a", sent=1, sent_at=100.0))
+    assert (request.answered - request.sent, request.is_good) == (20.0, False)

@@ -1,5 +1,6 @@
 """`make bench`: contenders run in turn; medians, ratios, goals, the budget, and how all of it is shown."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
@@ -199,6 +200,15 @@ def test_the_servers_data_of_a_place_is_gone_afterwards(tmp_path: Path) -> None:
     with place(tmp_path / "run", 1) as here:
         (here.folder / "servers").mkdir()
     assert not (tmp_path / "run" / "servers").exists()
+
+
+def test_whatever_goes_wrong_in_a_measurement_is_an_error_of_its_stage(tmp_path: Path) -> None:
+    async def measurement() -> float:
+        async with asyncio.TaskGroup():
+            raise ValueError("too long a snapshot")
+
+    with place(tmp_path / "run", 1) as here, pytest.raises(BenchError, match="ExceptionGroup"):
+        here.run(measurement(), core=here.load_core)
 
 
 def test_stages_are_chosen_by_name_or_by_the_budget(contenders: Contenders, monkeypatch: pytest.MonkeyPatch) -> None:
