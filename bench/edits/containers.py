@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.edits.edit import PACKAGE, REQUIREMENT, Edit
 from bench.edits.environments import Environment, replace_in
-from bench.processes import COMMAND_SECONDS, first_line, memory_bytes
+from bench.processes import COMMAND_SECONDS, memory_bytes
 from bench.settings import HOST, BenchError
 from proof.waiting import TooLate, eventually
 
@@ -37,20 +36,14 @@ class Addresses:
 class Containers(Environment):
     """A Compose project in a folder, with ports of its own; the worker's is published as well."""
 
+    programs: tuple[str, ...] = ("docker",)
+    must_succeed = (("docker", "info"), ("docker", "compose", "version"))
+
     def __init__(self, folder: Path, log: Path) -> None:
         super().__init__(folder, log, COMPOSE_PROJECT_NAME=PROJECT_NAME, DO_NOT_TRACK="1")
         worker = "\n  worker:\n"
         replace_in(folder / "docker-compose.yml", worker, f'{worker}    ports: ["{HOST}:${{WORKER_PORT}}:9100"]\n')
         replace_in(folder / "docker-compose.override.yml", ":dev\n", f":{MARK}\n")
-
-    @staticmethod
-    def missing() -> str:
-        if not shutil.which("docker"):
-            return "no docker on PATH"
-        for command in (("docker", "info"), ("docker", "compose", "version")):
-            if first_line(*command) is None:
-                return f"`{' '.join(command)}` fails"
-        return ""
 
     def prepare(self) -> None:
         self.remove()  # what an earlier run that was killed has left
@@ -102,16 +95,14 @@ class Compose(Containers):
 class Tilt(Containers):
     """`tilt up`, which puts edits into the containers, and runs the unit tests beside."""
 
+    programs = ("docker", "tilt")
+
     def __init__(self, folder: Path, log: Path) -> None:
         super().__init__(folder, log)
         # the layers of the images that Compose builds are those of Tilt's own
         replace_in(folder / "Tiltfile", "'tallyho-%s-tilt'", f"'tallyho-%s-{MARK}'")
         # the checks that Tilt runs need what is installed here already
         (folder / ".venv").symlink_to(sys.prefix)
-
-    @staticmethod
-    def missing() -> str:
-        return Containers.missing() or ("" if shutil.which("tilt") else "no tilt on PATH")
 
     def start(self) -> None:
         # a Tilt built from source serves its page through a second port: any free one

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from bench.edits.edit import PACKAGE, REQUIREMENT, Edit
-from bench.processes import Shell, free_port, memory_bytes, stop
+from bench.processes import Shell, first_line, free_port, memory_bytes, stop
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import running
 from proof.look import Where
@@ -28,6 +28,8 @@ class Environment:
 
     edits: tuple[str, ...] = ALL  # the names of those that it takes up
     requirement_files: tuple[str, ...] = ("vote/requirements.txt",)  # what somebody edits who needs one more package
+    programs: tuple[str, ...] = ()  # on PATH, without which this can't be measured
+    must_succeed: tuple[tuple[str, ...], ...] = ()  # commands, likewise
 
     def __init__(self, folder: Path, log: Path, **environ: str) -> None:
         self.folder = folder
@@ -35,10 +37,13 @@ class Environment:
         self.shell = Shell(folder, clean_environment() | self.ports | environ, log)
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    @staticmethod
-    def missing() -> str:
+    @classmethod
+    def missing(cls) -> str:
         """Why this can't be measured here; empty if it can."""
-        raise NotImplementedError
+        if absent := [program for program in cls.programs if not shutil.which(program)]:
+            return f"no {absent[0]} on PATH"
+        failing = [" ".join(command) for command in cls.must_succeed if first_line(*command) is None]
+        return f"`{failing[0]}` fails" if failing else ""
 
     def prepare(self) -> None:
         """Make images or install packages, so that starting is all there is to the start."""
@@ -92,15 +97,12 @@ class Up(Environment):
     """`make up`: the processes on this machine, and `make loadtest RELOAD=1` beside them."""
 
     requirement_files = ("vote/requirements.txt", "local/requirements.txt")
+    programs: tuple[str, ...] = ("make",)
 
     def __init__(self, folder: Path, log: Path) -> None:
         # kept from one run to the next, because installing takes a minute
         self.venv = log.parent.parent / "venv"
         super().__init__(folder, log, VENV=str(self.venv), DATA_DIR=str(folder / ".data"))
-
-    @staticmethod
-    def missing() -> str:
-        return "" if shutil.which("make") else "no make on PATH"
 
     def prepare(self) -> None:
         # not `make install`: what the checks need has the package that is to be missing
