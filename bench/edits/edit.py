@@ -12,7 +12,6 @@ from bench.settings import BenchError
 PACKAGE = "mypy-extensions"
 MODULE = "mypy_extensions"
 REQUIREMENT = "requirement"
-REQUIREMENT_TITLE = "a new requirement (of vote)"
 
 # Appended to vote's code in the copy: whether the process that runs could import the package when it started.
 CAN_IMPORT = "dev_bench_package"
@@ -79,6 +78,17 @@ EDITS = (
         "marker_{}",
     ),
 )
+TITLES = {edit.name: edit.title for edit in EDITS} | {REQUIREMENT: "a new requirement (of vote)"}
+
+# The page shows the ballot again, if it ever went.
+BROKEN = Edit(
+    "broken",
+    "broken code of vote, then mended",
+    "vote",
+    "/",
+    (Change("vote/app.py", "", "\n) # marker {}\n"),),
+    "<form",
+)
 
 
 def requirement(folder: Path, files: tuple[str, ...]) -> Edit:
@@ -88,7 +98,7 @@ def requirement(folder: Path, files: tuple[str, ...]) -> Edit:
     if lines is None:
         raise BenchError(f"requirements-dev.txt has no {PACKAGE}: name another package in bench/edits/edit.py")
     changes = tuple(Change(file, "", lines[0]) for file in files)
-    return Edit(REQUIREMENT, REQUIREMENT_TITLE, "vote", "/metrics", changes, f"{CAN_IMPORT} 1.0")
+    return Edit(REQUIREMENT, TITLES[REQUIREMENT], "vote", "/metrics", changes, f"{CAN_IMPORT} 1.0")
 
 
 def add_probe(folder: Path) -> None:

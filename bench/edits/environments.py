@@ -18,7 +18,7 @@ TITLES = {
     "up": "`make up`",
     "hypercorn": "plain `hypercorn --reload`",
 }
-ALL = ("vote", "worker", "result", "template", REQUIREMENT, "locust")
+ALL = ("vote", "worker", "result", "template", REQUIREMENT, "locust", "broken")
 PORTS = ("VOTE_PORT", "RESULT_PORT", "WORKER_PORT", "LOADTEST_PORT", "REDIS_PORT", "DB_PORT", "PROXY_PORT", "TILT_PORT")
 FACTS_SECONDS = 60.0
 
@@ -144,7 +144,7 @@ class Up(Environment):
 class PlainHypercorn(Up):
     """`make up` with the vote service under Hypercorn's own command and reloader, for comparison."""
 
-    edits = ("vote",)  # the reloader watches Python's modules of this one service
+    edits = ("vote", "broken")  # the reloader watches Python's modules of this one service
 
     def start(self) -> None:
         self.run("make", "up", "PARTS=postgres redis worker result")

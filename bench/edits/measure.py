@@ -1,6 +1,5 @@
 """Measures one environment: cold start, memory, then every edit, round by round, while people vote."""
 
-import itertools
 import math
 import time
 from collections import defaultdict
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.edits.edit import EDITS, Edit, add_probe, applied, requirement
+from bench.edits.edit import BROKEN, EDITS, Edit, add_probe, applied, requirement
 from bench.edits.environments import Environment
 from bench.edits.scorecard import Score
 from bench.edits.traffic import Window, cast_one, traffic
@@ -21,6 +20,7 @@ SHOWN_SECONDS = 60.0
 REQUEST_SECONDS = 2.0
 # Between an edit that was taken back and the next one: nobody edits two files within a second.
 PAUSE_SECONDS = 1.0
+BROKEN_SECONDS = 5.0  # how long the broken code stays
 
 Say = Callable[[str], None]
 
@@ -29,22 +29,23 @@ def measure(environment: Environment, *, rounds: int, votes: Path, say: Say) -> 
     """Run it from nothing to nothing; raises BenchError when it can't be measured."""
     add_probe(environment.folder)
     known = {edit.name: edit for edit in (*EDITS, requirement(environment.folder, environment.requirement_files))}
-    edits = [known[name] for name in environment.edits]
+    edits = [known[name] for name in environment.edits if name != BROKEN.name]
     say("making what it needs")
     environment.prepare()
     say("starting")
     cold_start = _cold_start(environment)
     environment.settle()
-    score = Score(cold_start=cold_start, memory=environment.memory(), seconds={edit.name: [] for edit in edits})
+    score = Score(cold_start=cold_start, memory=environment.memory(), seconds=defaultdict(list))
     say(f"a vote was on the dashboard after {cold_start:.1f} s")
     environment.start_load_page()
     if any(edit.service == "loadtest" for edit in edits):
         wait_for(environment.url("loadtest") + "/", "Locust", within=START_SECONDS)
     windows: defaultdict[str, list[Window]] = defaultdict(list)
     with traffic(votes, environment.url("vote"), environment.url("result"), environment.where()) as noticed:
-        for marker, (_, edit) in enumerate(itertools.product(range(rounds), edits), 7001):
+        # the broken one last, and once: not everything comes back from it
+        for marker, edit in enumerate([*edits * rounds, BROKEN], 7001):
             began = time.time()
-            seconds = _edit_seconds(environment, edit, marker)
+            seconds = (_mending_seconds if edit is BROKEN else _edit_seconds)(environment, edit, marker)
             windows[edit.name].append((began, time.time()))
             score.seconds[edit.name].append(seconds)
             say(f"{edit.title}: {seconds:.2f} s" if seconds < math.inf else f"{edit.title}: not shown in time")
@@ -110,5 +111,19 @@ def _edit_seconds(environment: Environment, edit: Edit, marker: int) -> float:
         environment.forget(edit)
     environment.take_up(edit)
     wait_for(url, text, there=False)
+    time.sleep(PAUSE_SECONDS)
+    return seconds
+
+
+def _mending_seconds(environment: Environment, edit: Edit, marker: int) -> float:
+    """Seconds from mending broken code until the page is answered, which it may be all the time."""
+    with applied(edit, environment.folder, marker):
+        time.sleep(BROKEN_SECONDS)
+    began = time.monotonic()
+    try:
+        wait_for(environment.url(edit.service) + edit.path, edit.shown)
+    except NotShown:
+        return math.inf
+    seconds = time.monotonic() - began
     time.sleep(PAUSE_SECONDS)
     return seconds

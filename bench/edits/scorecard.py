@@ -7,16 +7,17 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from bench.edits.edit import EDITS, REQUIREMENT, REQUIREMENT_TITLE
+from bench.edits.edit import BROKEN
+from bench.edits.edit import TITLES as EDIT_TITLES
 from bench.edits.environments import ALL, TITLES
 from bench.edits.traffic import Impact
 from proof.audit import Report
 
-ROWS = {edit.name: edit.title for edit in EDITS} | {REQUIREMENT: REQUIREMENT_TITLE}
+ROWS = EDIT_TITLES | {BROKEN.name: BROKEN.title}
 
 QUICK_ENVIRONMENT, QUICK_EDITS, QUICK_SECONDS = "tilt", ("vote", "worker", "result"), 2.0
 # A new requirement is a new container, or `make restart`; the comparison has no goal.
-UNNOTICED_EDITS, OURS = ("vote", "worker", "result", "template"), ("tilt", "compose", "up")
+UNNOTICED_EDITS, OURS = ("vote", "worker", "result", "template", "broken"), ("tilt", "compose", "up")
 MEGABYTE = 1_000_000
 NOTHING = "-"
 
@@ -46,16 +47,18 @@ def missed(scores: Mapping[str, Score]) -> list[str]:
             title = TITLES[QUICK_ENVIRONMENT]
             found.append(f"{title}, {ROWS[edit]}: {took:.2f} s; the goal is {QUICK_SECONDS:g} s")
     for name, score in scores.items():
-        if score.failed:
-            found.append(f"{TITLES[name]} could not be measured: {score.failed}")
-        unseen = [ROWS[edit] for edit, times in score.seconds.items() if math.inf in times]
-        found += [f"{TITLES[name]}, {title}: an edit was never shown" for title in unseen]
-        for edit in UNNOTICED_EDITS if name in OURS else ():
-            if failed := score.impacts.get(edit, Impact()).failed:
-                found.append(f"{TITLES[name]}, {ROWS[edit]}: {failed} requests failed; the goal is none")
-        if score.report is not None:
-            found += [f"{TITLES[name]}: {problem}" for problem in score.report.problems]
+        wrong = [f"could not be measured: {score.failed}"] if score.failed else []
+        wrong += score.report.problems if score.report else []
+        wrong += _noticed(score) if name in OURS else []
+        found += [f"{TITLES[name]}: {what}" for what in wrong]
     return found
+
+
+def _noticed(score: Score) -> list[str]:
+    """What an edit did to people, or did not do at all."""
+    unseen = [f"{ROWS[edit]}: never shown" for edit, times in score.seconds.items() if math.inf in times]
+    failed = {edit: score.impacts.get(edit, Impact()).failed for edit in UNNOTICED_EDITS}
+    return unseen + [f"{ROWS[edit]}: {many} requests failed; the goal is none" for edit, many in failed.items() if many]
 
 
 def table(scores: Mapping[str, Score], *, rounds: int, machine: str) -> str:
@@ -95,7 +98,7 @@ def _edit_seconds(edit: str, score: Score) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < math.inf else "never shown"
+    return f"{seconds:.1f} s" if seconds < math.inf else "never"
 
 
 def _cold_start(score: Score) -> str:

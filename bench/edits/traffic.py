@@ -1,4 +1,4 @@
-"""People who vote and look on while the code is edited: what they notice of it, and the audit of their votes."""
+"""People who vote and look on while the code is edited, how their requests fare, and the audit of their votes."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ Window = tuple[float, float]
 
 @dataclass(frozen=True)
 class Request:
-    """One request, in Unix seconds, and whether it was answered as on any other day."""
+    """One request, in Unix seconds, and whether it was answered as usual."""
 
     sent: float
     answered: float
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Impact:
-    """What the requests of some time noticed."""
+    """How the requests of a stretch of time fared."""
 
     sent: int = 0
     failed: int = 0

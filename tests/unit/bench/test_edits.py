@@ -8,7 +8,19 @@ from threading import Thread
 import pytest
 
 from bench.edits.containers import Compose, Tilt, memory_of_containers
-from bench.edits.edit import EDITS, MODULE, PACKAGE, PROBED, REQUIREMENT, Change, Edit, add_probe, applied, requirement
+from bench.edits.edit import (
+    BROKEN,
+    EDITS,
+    MODULE,
+    PACKAGE,
+    PROBED,
+    REQUIREMENT,
+    Change,
+    Edit,
+    add_probe,
+    applied,
+    requirement,
+)
 from bench.edits.environments import copy_of_the_project
 from bench.edits.measure import NotShown, wait_for
 from bench.settings import BenchError
@@ -43,6 +55,14 @@ def test_an_edit_that_finds_nothing_to_change_says_so_and_changes_nothing(folder
     with pytest.raises(BenchError, match=r"a\.txt has 'answer' 0 times"), applied(EDIT, folder, 7):
         pass
     assert (folder / "b.txt").read_text() == TEXT
+
+
+def test_the_broken_edit_breaks_the_code(folder: Path) -> None:
+    [change] = BROKEN.changes
+    (folder / "vote").mkdir()
+    (folder / change.file).write_text((PROJECT / change.file).read_text())
+    with applied(BROKEN, folder, 7001), pytest.raises(SyntaxError):
+        compile((folder / change.file).read_text(), change.file, "exec")
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.name)
