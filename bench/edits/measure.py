@@ -35,7 +35,7 @@ def measure(environment: Environment, *, rounds: int, votes: Path, say: Say) -> 
     say("starting")
     cold_start = _cold_start(environment)
     environment.settle()
-    score = Score(cold_start=cold_start, memory=environment.memory(), seconds=defaultdict(list))
+    score = Score(cold_start=cold_start, memory=environment.memory(), seconds={name: [] for name in environment.edits})
     say(f"a vote was on the dashboard after {cold_start:.1f} s")
     environment.start_load_page()
     if any(edit.service == "loadtest" for edit in edits):
