@@ -1,5 +1,6 @@
 """The scorecard says what was measured, what was not, and which goal was missed."""
 
+import json
 import math
 
 import pytest
@@ -116,12 +117,12 @@ def test_an_environment_that_could_not_be_measured_misses_a_goal() -> None:
 
 
 def test_the_figures_for_programs_have_null_for_what_was_not_measured() -> None:
-    figures = as_json(
-        {"up": score(vote=[math.inf, 1.23456]), "tilt": Score(missing="no tilt on PATH")},
-        rounds=2,
-        machine={"cores": "2"},
-    )
+    felt = score(vote=[math.inf, 1.23456])
+    felt.impacts = {"vote": Impact(300, 2, 0.1)}
+    scores = {"up": felt, "tilt": Score(missing="no tilt on PATH")}
+    figures = json.loads(json.dumps(as_json(scores, rounds=2, machine={"cores": "2"}), allow_nan=False))
     assert figures["environments"]["up"]["seconds"]["vote"] == [None, 1.235]
+    assert figures["environments"]["up"]["impacts"]["vote"]["failed"] == 2
     assert figures["environments"]["up"]["report"]["accepted"] == 1200
     assert figures["environments"]["tilt"]["cold_start"] is None
 
