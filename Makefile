@@ -117,7 +117,7 @@ loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROC
 	@exec $(RUN) loadtest worker
 
 ##@ Measure
-bench: $(FOR_TESTS) $(FOR_BENCH) ## how fast each part is, beside its limit; STAGES="post-form get" ROUNDS=3 SECONDS=4
+bench: $(FOR_TESTS) $(FOR_BENCH) ## how fast each part is, beside its limit; STAGES="post-form page" ROUNDS=3 SECONDS=4
 	@exec $(RUN) bench.speed
 
 bench-check: $(FOR_TESTS) $(FOR_BENCH) ## the same against bench/budget.toml: fails when a part has become slower
@@ -126,8 +126,8 @@ bench-check: $(FOR_TESTS) $(FOR_BENCH) ## the same against bench/budget.toml: fa
 bench-growth: $(FOR_TESTS) $(FOR_BENCH) ## what a vote costs as there are more of them; MAX=100000 for less
 	@exec $(RUN) bench.speed.growth
 
-dev-bench: $(FOR_TESTS) ## how soon an edit is in what runs, start and memory; ENVIRONMENTS="tilt compose up" ROUNDS=3
-	@exec $(RUN) bench
+dev-bench: $(FOR_TESTS) ## how soon an edit is in what runs, and at what cost; ENVIRONMENTS="tilt compose up hypercorn" ROUNDS=3
+	@exec $(RUN) bench.edits
 
 ##@ Change it
 install: $(FOR_TESTS) $(FOR_RUNNING) $(FOR_LOAD) ## install what running, testing and load need into .venv, which the other targets do by themselves

@@ -1,1 +1,1 @@
-"""What an edit costs: how long each environment takes to show it, to start, and how much memory it needs."""
+"""Benchmarks: `bench.speed` is `make bench`, `bench.edits` is `make dev-bench`."""

@@ -1,41 +1,75 @@
-"""What is measured, from the environment: ENVIRONMENTS="tilt compose up" and ROUNDS=3."""
+"""What a benchmark is asked for, by environment variables, and what every run of one has in common."""
 
+import fcntl
 import os
-from dataclasses import dataclass
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
-from bench.errors import BenchError
+from proof.system import AS_IT_COMES
 
 PROJECT = Path(__file__).resolve().parent.parent
-NAMES = ("tilt", "compose", "up")
-# What our own make, Python or .env may have set, and a terminal in the copy has not.
-NOT_INHERITED = {"COMPOSE_FILE", "COMPOSE_PROFILES", "DATA_DIR", "HOST", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PARTS"}
-NOT_INHERITED |= {"PYTHONPATH", "REDIS_HOST", "RESULT_PORTS", "SECRETS_DIR", "VENV", "VIRTUAL_ENV"}
+HOST = "127.0.0.1"
+
+# What our own make or Python may have set, or somebody for a system that runs.
+NOT_INHERITED = {"COMPOSE", "COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "LIMITS", "LOADTEST_HOST"}
+NOT_INHERITED |= {"LOADTEST_URL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PARTS", "PYTHONPATH", "RESULT_PORTS", "ROUNDS"}
+NOT_INHERITED |= {"RESULT_URL", "SECRETS_DIR", "VENV", "VIRTUAL_ENV", "VOTE_URL", "VOTE_URL_FILE", "RESULT_URL_FILE"}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What is asked for."""
-
-    environments: tuple[str, ...]
-    rounds: int
-    folder: Path
+class BenchError(Exception):
+    """The measurement can't go on; the text says why, and what to do."""
 
 
-def read_settings() -> Settings:
-    """The settings; raises BenchError."""
-    names = tuple((os.environ.get("ENVIRONMENTS") or " ".join(NAMES)).replace(",", " ").split())
-    for name in names:
-        if name not in NAMES:
-            raise BenchError(f"ENVIRONMENTS: there is no {name!r}: name some of {', '.join(NAMES)}")
-    rounds = os.environ.get("ROUNDS") or "3"
-    if not rounds.isdecimal() or not int(rounds):
-        raise BenchError(f"ROUNDS={rounds}: give a number from 1 on, e.g. make dev-bench ROUNDS=3")
+def names(variable: str, known: Sequence[str]) -> tuple[str, ...]:
+    """The names that a variable lists, in its order; all if it lists none."""
+    listed = tuple((os.environ.get(variable) or "").replace(",", " ").split())
+    if unknown := [name for name in listed if name not in known]:
+        raise BenchError(f"{variable}: there is no {unknown[0]!r}: name some of {', '.join(known)}")
+    return listed or tuple(known)
+
+
+def whole_number(name: str, default: int, *, least: int = 1) -> int:
+    """A number from the environment, e.g. VOTES=200,000."""
+    text = os.environ.get(name, "").replace("_", "").replace(",", "") or str(default)
+    if not text.isdecimal() or int(text) < least:
+        raise BenchError(f"{name}={text}: give a whole number from {least:,} on, e.g. {name}={default}")
+    return int(text)
+
+
+def results_folder(name: str) -> Path:
+    """Where a benchmark leaves its results."""
     data = PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()
-    return Settings(names, int(rounds), data.resolve() / "dev-bench")
+    return data.resolve() / name
 
 
-def inherited() -> dict[str, str]:
-    """Our environment without what would lead the copy to other servers, folders or settings."""
-    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    return {name: value for name, value in kept.items() if not name.endswith(("_URL", "_FILE"))}
+def clean_environment() -> dict[str, str]:
+    """Our environment without what would lead a contender to other servers, folders or settings."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED | AS_IT_COMES.keys()}
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Refuse to run beside another benchmark: they would measure each other, and share containers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BenchError("a benchmark is running here already: wait for its end") from None
+        yield
+
+
+def end_by_signals() -> None:
+    """Turn SIGINT and SIGTERM into KeyboardInterrupt.
+
+    SIGINT too: a shell makes background jobs ignore it, and our children would inherit that and not stop by it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt

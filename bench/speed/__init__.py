@@ -1,1 +1,1 @@
-"""How fast each part is, side by side with its limit: `make bench`."""
+"""How fast each part is, beside its limit (`make bench`), and as things grow (`make bench-growth`)."""

@@ -1,25 +1,34 @@
-"""Where a contender is measured: a folder and two cores of its own, and processes that are gone afterwards."""
+"""Where a contender is measured: a folder of its own, one core for the server and one for the load."""
 
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from bench.errors import BenchError
-from bench.speed.processes import HOST as HOST
-from bench.speed.processes import answers as answers
-from bench.speed.processes import children as children
-from bench.speed.processes import clean_environment as clean_environment
-from bench.speed.processes import end, pinned, wait
-from bench.speed.processes import listens as listens
-from bench.speed.processes import pin as pin
+import uvloop
+
+from bench.processes import Shell, answers, busy_seconds, free_port, on_core, pin
+from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import servers
-from local.environment import PROJECT
-from local.ports import free_port
+from local.errors import LocalError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs: its port, and its first process."""
+
+    port: int
+    pid: int
+
+    def busy_seconds(self) -> float:
+        """The processor time that it has used so far."""
+        return busy_seconds(self.pid)
 
 
 @dataclass(frozen=True)
@@ -27,75 +36,51 @@ class Place:
     """Made anew for every round of every contender."""
 
     folder: Path
+    shell: Shell
     server_core: int
     load_core: int
     seconds: float
 
     @contextmanager
-    def process(
-        self,
-        argv: Sequence[str],
-        *,
-        core: int,
-        environ: Mapping[str, str] | None = None,
-        ready: Callable[[], bool] = lambda: True,
-    ) -> Iterator["subprocess.Popen[bytes]"]:
-        """A process on one core, once it is ready; ended at the end. What it says goes to a log in the folder."""
-        log = self.folder / f"{Path(argv[0]).name}-{core}.log"
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [*pinned(core), *argv],
-                cwd=PROJECT,
-                env=clean_environment() | dict(environ or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        try:
-            wait(process, ready, log)
-            yield process
-        finally:
-            end(process)
+    def server(self, module: str, *arguments: str, **environ: str) -> Iterator[Running]:
+        """A contender that serves: a module on the server's core, once it answers.
 
-    def python(self, module: str, *arguments: str) -> list[str]:
-        """The command for one of our modules."""
-        return [sys.executable, "-m", module, *arguments]
+        "{port}" in an argument or a setting is its port.
+        """
+        port = free_port()
+        command = [sys.executable, "-m", module, *(each.replace("{port}", str(port)) for each in arguments)]
+        own = {name: value.replace("{port}", str(port)) for name, value in environ.items()}
+        with self.shell.serve(*command, ready=answers(port), core=self.server_core, HOST=HOST, **own) as process:
+            yield Running(port, process.pid)
 
-    def run(self, argv: Sequence[str], *, core: int, timeout: float = 60.0) -> str:
-        """What a command on one core prints; raises BenchError."""
+    def run(self, measurement: Coroutine[Any, Any, T], *, core: int) -> T:
+        """What a measurement finds, which runs in this process, on one core; raises BenchError if it fails."""
         try:
-            done = subprocess.run(
-                [*pinned(core), *argv], capture_output=True, text=True, timeout=timeout, cwd=PROJECT, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BenchError(f"{argv[0]}: {error}") from error
-        if done.returncode:
-            raise BenchError(f"{argv[0]} ended with {done.returncode}: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
+            with on_core(core):
+                return uvloop.run(measurement)
+        except BenchError:
+            raise
+        except Exception as error:  # of PostgreSQL, of Redis, of a connection
+            raise BenchError(f"{type(error).__name__}: {error}") from error
+
+    def redis(self) -> AbstractContextManager[str]:
+        """The address of an empty Redis, on the load's core."""
+        return self._server(servers.redis, self.folder / "servers")
+
+    def postgres(self, folder: Path | None = None) -> AbstractContextManager[str]:
+        """The address of a PostgreSQL with an empty database, on the load's core; its data stays in a named folder."""
+        return self._server(servers.postgres, folder or self.folder / "servers")
 
     @contextmanager
-    def redis(self, core: int | None = None) -> Iterator[servers.Server]:
-        """An empty Redis on this core, the load's if none is named."""
-        with servers.redis(self._server_folder()) as server:
-            pin(_pid(server), self.load_core if core is None else core)
-            yield server
-
-    @contextmanager
-    def postgres(self, core: int | None = None) -> Iterator[servers.Server]:
-        """A PostgreSQL with an empty database `votes`, on this core, the load's if none is named."""
-        with servers.postgres(self._server_folder()) as server:
-            pin(_pid(server), self.load_core if core is None else core)
-            yield server
-
-    def port(self) -> int:
-        """A free port of loopback."""
-        return free_port(HOST)
-
-    def _server_folder(self) -> Path:
-        folder = self.folder / "servers"
+    def _server(self, opened: Callable[[Path], AbstractContextManager[servers.Server]], folder: Path) -> Iterator[str]:
         folder.mkdir(exist_ok=True)
-        return folder
+        try:
+            with opened(folder) as server:
+                assert server.process is not None
+                pin(server.process.pid, self.load_core)
+                yield server.url
+        except LocalError as error:
+            raise BenchError(str(error)) from error
 
 
 @contextmanager
@@ -103,14 +88,9 @@ def place(folder: Path, seconds: float) -> Iterator[Place]:
     """A place on the first two cores that we may use; on one core, both are the same."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    shell = Shell(PROJECT, clean_environment(), folder / "log")
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
     try:
-        yield Place(folder, server_core=cores[0], load_core=cores[1 % len(cores)], seconds=seconds)
+        yield Place(folder, shell, server_core=cores[0], load_core=cores[1 % len(cores)], seconds=seconds)
     finally:
         shutil.rmtree(folder / "servers", ignore_errors=True)
-
-
-def _pid(server: servers.Server) -> int:
-    if server.process is None:
-        raise BenchError(f"{server.name} is gone: look at {server.log}")
-    return server.process.pid

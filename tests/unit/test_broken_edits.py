@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from common.health import Health
 from quart.typing import TestClientProtocol as Client
 
+from common.health import Health
 from common.settings import Settings
 from local import running
 from result.app import create_app as create_result
