@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,19 @@ def pytest_testnodedown(node: Any) -> None:
         figures.tried(what, number)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Say how much was tried, and what failed before a test ran twice; the last lines name these tests."""
+    failures = terminalreporter.getreports("rerun")
+    for failure in failures:
+        terminalreporter.section(f"failed once: {failure.nodeid}")
+        terminalreporter.line(failure.longreprtext)
     if lines := figures.lines():
         terminalreporter.section("tried")
         for line in lines:
             terminalreporter.line(line)
+    yield
+    if failures:
+        terminalreporter.section("ran twice")
+    for failure in failures:
+        terminalreporter.line(f"RERUN {failure.nodeid}")

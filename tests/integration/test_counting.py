@@ -15,6 +15,8 @@ from tests.waiting import eventually_async
 from worker.count import count_batch
 from worker.head import Head
 
+pytestmark = pytest.mark.platform
+
 
 class Crash(Exception):
     """The worker dies here."""

@@ -14,6 +14,8 @@ from local import servers
 from vote.exchange import exchange, exchange_counts
 from vote.limits import Limit
 
+pytestmark = pytest.mark.platform
+
 
 async def test_what_one_service_counted_the_other_knows(redis: servers.Server, queue: VoteQueue) -> None:
     now = 60_000_030.0

@@ -17,6 +17,8 @@ from tests.unit.worker.test_batch import Row, apply
 from worker.count import count_batch
 from worker.head import Head
 
+pytestmark = pytest.mark.platform
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

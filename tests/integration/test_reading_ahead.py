@@ -9,6 +9,8 @@ from tests.integration.counting import votes_in
 from worker.count import count_batch
 from worker.head import Head
 
+pytestmark = pytest.mark.platform
+
 
 class NotedQueue(FakeVoteQueue):
     """Notes what is read, and when; `refusing`: what is not at the head can't be read."""

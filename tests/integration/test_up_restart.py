@@ -9,7 +9,7 @@ import pytest
 from tests.integration.copies import NAMES, Up, alive
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(120)]
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

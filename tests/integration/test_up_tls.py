@@ -8,7 +8,7 @@ import trustme
 from tests.system import running_system
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(120)]
 
 
 def test_make_up_with_a_certificate_is_ready_and_gives_addresses_that_speak_tls(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from common.vote_queue import NotPushed, QueueUnavailable, VoteQueue
 from tests.fakes import FakeVoteQueue
 
+pytestmark = pytest.mark.platform
+
 AnyQueue = VoteQueue | FakeVoteQueue
 
 

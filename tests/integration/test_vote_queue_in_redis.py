@@ -13,6 +13,8 @@ from common.vote_queue import PUSH_TIMEOUT_SECONDS, VOTES, QueueUnavailable, Vot
 from local import servers
 from tests.waiting import BUSY_SECONDS
 
+pytestmark = pytest.mark.platform
+
 IN_TIME = PUSH_TIMEOUT_SECONDS + BUSY_SECONDS
 
 

@@ -1,6 +1,7 @@
 """Each image has the packages that its modules import: all of the service, and what else of the project they reach."""
 
 import ast
+import json
 import re
 import sys
 from functools import cache
@@ -70,7 +71,8 @@ def test_what_an_image_reaches_is_found() -> None:
 
 def _started(image: str) -> set[str]:
     """What a container of this image starts besides the service: its health check, other commands in Compose."""
-    texts = [stages()[image], *(block for block in services().values() if f"image: tallyho-{image}\n" in block)]
+    here = [service for service in services().values() if service["image"] == f"tallyho-{image}"]
+    texts = [stages()[image], *map(json.dumps, here)]
     return {name for text in texts for name in re.findall(r'"-m", "([\w.]+)"', text) if name in project()}
 
 

@@ -11,6 +11,8 @@ from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, QueueUnavailable
 from tests.fakes import FakeVoteQueue
 from vote.pusher import ANSWER_SECONDS, WAIT_SECONDS, VotePusher
 
+pytestmark = pytest.mark.platform
+
 
 async def test_votes_that_arrive_while_redis_is_away_go_when_it_is_back_in_their_order(
     pusher: VotePusher, queue: FakeVoteQueue
