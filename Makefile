@@ -8,8 +8,8 @@ KILLS  ?= 30
 JOBS   ?= 4
 TESTS  ?= tests
 
-# A Nix shell sets it, to packages of its own Python.
-unexport PYTHONPATH
+# A Nix shell sets the first, to packages of its own Python; with the second every start would compile our code anew.
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 RUN         := $(VENV)/bin/python -m
 # Files in their order: the quick ones, tests/unit, come last.

@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 from tests.repository.test_environments import services, stages
-from tests.repository.tree import PROJECT, SERVICES, imports, modules
+from tests.repository.tree import PROJECT, SERVICES, imports, texts
 
 IMAGES = (*SERVICES, "loadtest")
 # A service that has no such package sends no traces (common/traces.py); whoever wants them installs them as well.
@@ -21,11 +21,11 @@ OPTIONAL = {"opentelemetry"}
 def project() -> dict[str, ast.Module]:
     """Every module of the project by its name; a package has the name of its folder."""
     found = {}
-    for path, module in modules().items():
-        if path.parts[0] in ("bench", "tests"):  # they are in no image that is used
+    for path, text in texts():
+        if path.suffix != ".py" or path.parts[0] in ("bench", "tests"):  # those are in no image that is used
             continue
         parts = path.with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = _for_running(module)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = _for_running(ast.parse(text))
     return found
 
 
