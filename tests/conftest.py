@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Generator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,12 @@ hypothesis.settings.load_profile("tallyho")
 
 # A shell ignores it for what it starts in the background, and what we start would do the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whoever asks httpx without a client would read all the certificates of this machine anew: 25 ms of processor time.
+with suppress(ImportError):  # it is not in the images for work, whose tests need none
+    import httpx
+
+    vars(httpx._transports.default)["create_ssl_context"] = cache(httpx.create_ssl_context)
 
 # What somebody has set for a system that runs is no concern of the tests: they set what they need.
 for _setting in (*Settings.model_fields, *(f"option_{key}" for key in KEYS)):
