@@ -8,14 +8,12 @@ KILLS  ?= 30
 JOBS   ?= 4
 TESTS  ?= tests
 
-# A Nix shell sets it, to packages of its own Python.
-unexport PYTHONPATH
+# A Nix shell sets the first, to packages of its own Python; with the second every start would compile our code anew.
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 RUN         := $(VENV)/bin/python -m
 # Files in their order: the quick ones, tests/unit, come last.
-PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-# RETRY=1, for CI: the few tests that a busy machine may have made fail run once more, alone.
-RETRY_TESTS := $(if $(RETRY),|| $(RUN) tests.retry $$?)
+PYTEST      := $(RUN) pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(if $(MARK),-m "$(MARK)")
 # Compiled at once: where PYTHONDONTWRITEBYTECODE is set, every start would compile it anew.
 INSTALL     := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK        := $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
@@ -62,8 +60,8 @@ codes: $(FOR_RUNNING) ## print codes for a poll with VOTER_CODES=on; N=50; FORGE
 	@exec $(RUN) local codes $(if $(FORGET),--forget,$(N))
 
 ##@ Prove it
-test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time, TESTS="tests/unit tests/e2e" only these
-	@$(PYTEST) $(TESTS) --ignore tests/stack $(RETRY_TESTS)
+test: $(FOR_TESTS) ## run all tests; JOBS=4 at a time, TESTS="tests/unit tests/e2e" or MARK=platform only these
+	@$(PYTEST) $(TESTS) --ignore tests/stack
 
 test-unit: $(FOR_TESTS) ## run the tests of the pure parts
 	@$(RUN) pytest tests/unit
@@ -75,11 +73,11 @@ test-e2e: $(FOR_TESTS) ## run the tests of the whole system in a browser
 	@$(PYTEST) tests/e2e
 
 test-stack: $(FOR_TESTS) ## try out containers, Tilt and Nix, whatever of them this machine has
-	@$(RUN) pytest tests/stack -n 2 --dist loadfile $(RETRY_TESTS)
+	@$(RUN) pytest tests/stack -n 2 --dist loadfile
 
-test-image: ## run all tests on the Python of the images, in a container
+test-image: ## run all tests on the Python of the images, in a container; MARK=platform those that depend on it
 	@docker build --quiet --target test --tag tallyho-test .
-	@docker run --rm --init --env JOBS=$(JOBS) --env RETRY=$(RETRY) --env TESTS="$(TESTS)" --tmpfs /tmp:exec tallyho-test
+	@docker run --rm --init --env JOBS=$(JOBS) --env MARK="$(MARK)" --env TESTS="$(TESTS)" --tmpfs /tmp:exec tallyho-test
 
 drill: $(FOR_TESTS) ## kill and pause parts at random while votes are cast, then look for every vote; KILLS=30
 	@$(RUN) proof --kills $(KILLS)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from local.environment import PROJECT
@@ -52,6 +53,7 @@ class Metric:
         return f"{self.name}{{{','.join(self.labels)}}}" if self.labels else self.name
 
 
+@cache
 def metrics_of(service: str) -> list[Metric]:
     """What a service tells Prometheus."""
     command = [sys.executable, "-c", _LIST, service]

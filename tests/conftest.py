@@ -2,6 +2,9 @@
 
 import os
 import signal
+from collections.abc import Generator
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,12 @@ hypothesis.settings.load_profile("tallyho")
 # A shell ignores it for what it starts in the background, and what we start would do the same.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Whoever asks httpx without a client would read all the certificates of this machine anew: 25 ms of processor time.
+with suppress(ImportError):  # it is not in the images for work, whose tests need none
+    import httpx
+
+    vars(httpx._transports.default)["create_ssl_context"] = cache(httpx.create_ssl_context)
+
 # What somebody has set for a system that runs is no concern of the tests: they set what they need.
 for _setting in (*Settings.model_fields, *(f"option_{key}" for key in KEYS)):
     for _suffix in ("", "_FILE"):
@@ -44,9 +53,19 @@ def pytest_testnodedown(node: Any) -> None:
         figures.tried(what, number)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much was tried."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Say how much was tried, and what failed before a test ran twice; the last lines name these tests."""
+    failures = terminalreporter.getreports("rerun")
+    for failure in failures:
+        terminalreporter.section(f"failed once: {failure.nodeid}")
+        terminalreporter.line(failure.longreprtext)
     if lines := figures.lines():
         terminalreporter.section("tried")
         for line in lines:
             terminalreporter.line(line)
+    yield
+    if failures:
+        terminalreporter.section("ran twice")
+    for failure in failures:
+        terminalreporter.line(f"RERUN {failure.nodeid}")

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from bench.machine import machine, sentence
 from bench.settings import BenchError, alone, end_by_signals, results_folder, whole_number
-from bench.speed.place import Place
+from bench.speed.place import Place, place
 from bench.speed.reading import fill_up
 from bench.speed.recording import BATCH, be_quiet, make_votes, push
 from bench.speed.stage import FIGURE
@@ -150,7 +150,7 @@ def main() -> int:
         measured: dict[Curve, Points] = {}
         with alone(folder):
             for curve in CURVES:
-                with location(folder / "run", SECONDS) as here:
+                with place(folder / "run", SECONDS) as here:
                     measured[curve] = curve.measure(here, [size for size in curve.sizes if size <= most])
                 print(verdict(curve, measured[curve]), flush=True)
     except BenchError as error:

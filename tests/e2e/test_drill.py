@@ -13,6 +13,7 @@ KILLS = 7
 DRILLS = PROJECT / ".data" / "drill"
 
 
+@pytest.mark.platform
 @pytest.mark.timeout(300)
 def test_no_vote_is_lost_doubled_or_brought_back_while_everything_is_killed_and_paused() -> None:
     command = ["make", "drill", f"KILLS={KILLS}"]

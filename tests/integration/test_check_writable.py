@@ -14,6 +14,8 @@ from tests.fakes import FakeVoteQueue
 from tests.integration.test_vote_queue import AnyQueue, any_queue
 from tests.waiting import BUSY_SECONDS, eventually_async
 
+pytestmark = pytest.mark.platform
+
 __all__ = ["any_queue"]
 
 

@@ -15,6 +15,8 @@ from tests.waiting import eventually_async
 from worker.batch import QueueHead
 from worker.count import count_batch
 
+pytestmark = pytest.mark.platform
+
 
 class Crash(Exception):
     """The worker dies here."""

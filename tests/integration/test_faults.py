@@ -26,6 +26,8 @@ from worker.batch import QueueHead
 from worker.count import count_batch
 from worker.schema import apply_schema
 
+pytestmark = pytest.mark.platform
+
 RAISES = """
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'no, not %', 'now' USING ERRCODE = '{code}', TABLE = 'votes'; END $$;

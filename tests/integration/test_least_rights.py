@@ -20,6 +20,8 @@ from worker.record import record
 from worker.schema import NoTables, apply_schema
 from worker.tallies import heal_tallies
 
+pytestmark = pytest.mark.platform
+
 PROJECT = Path(__file__).parent.parent.parent
 
 

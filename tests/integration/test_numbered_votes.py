@@ -17,6 +17,8 @@ from tests.unit.worker.test_batch import Row, apply
 from worker.batch import QueueHead
 from worker.count import count_batch
 
+pytestmark = pytest.mark.platform
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

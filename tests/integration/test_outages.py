@@ -1,6 +1,5 @@
 """What voters and viewers are told while a server is gone."""
 
-import time
 from pathlib import Path
 
 import httpx
@@ -9,7 +8,11 @@ import pytest
 from common.vote_queue import VoteQueue
 from local import servers
 from tests.services import service
-from tests.waiting import BUSY_SECONDS, eventually
+from tests.waiting import eventually, in_time
+
+pytestmark = pytest.mark.platform
+
+TOLD_WITHIN_SECONDS = 2.0
 
 
 def test_without_redis_a_vote_is_refused_in_time_and_accepted_again_after(tmp_path: Path) -> None:
@@ -18,9 +21,9 @@ def test_without_redis_a_vote_is_refused_in_time_and_accepted_again_after(tmp_pa
         assert httpx.post(f"{vote.url}/api/votes", json={"vote": "a"}).status_code == 202
         redis.kill()
 
-        started = time.monotonic()
-        refused = httpx.post(f"{vote.url}/api/votes", json={"vote": "a"}, timeout=20)
-        assert time.monotonic() - started < 2 + BUSY_SECONDS
+        refused = in_time(
+            lambda: httpx.post(f"{vote.url}/api/votes", json={"vote": "a"}, timeout=20), within=TOLD_WITHIN_SECONDS
+        )
         assert refused.status_code == 503
         assert refused.headers["Retry-After"]
         assert vote.get("/readyz").json()["failing"]["redis"]
@@ -63,7 +66,7 @@ def test_a_taken_port_ends_a_service_with_a_line_that_names_the_setting(
         eventually(lambda: first.get("/healthz").is_success, within=30, despite=(httpx.TransportError,))
         port = first.url.rsplit(":", 1)[1]
         with service(name, redis_url=nowhere, **{f"{name.upper()}_PORT": port}) as second:
-            assert second.process.wait(30) != 0
+            assert second.process.wait(30) == 1
 
     errors = capfd.readouterr().err
     assert f"set {name.upper()}_PORT to another port" in errors
@@ -72,7 +75,7 @@ def test_a_taken_port_ends_a_service_with_a_line_that_names_the_setting(
 
 def test_settings_that_can_not_be_understood_end_a_service_with_one_error(capfd: pytest.CaptureFixture[str]) -> None:
     with service("vote", redis_url="http://nonsense", LOG_LEVEL="loud") as vote:
-        assert vote.process.wait(30) != 0
+        assert vote.process.wait(30) == 1
 
     errors = capfd.readouterr().err
     assert "REDIS_URL" in errors

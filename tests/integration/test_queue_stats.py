@@ -13,6 +13,8 @@ from local import servers
 from tests.fakes import message
 from tests.integration.test_vote_queue import AnyQueue, any_queue
 
+pytestmark = pytest.mark.platform
+
 __all__ = ["any_queue"]
 
 

@@ -9,6 +9,8 @@ from tests.integration.counting import votes_in
 from worker.batch import QueueHead
 from worker.count import count_batch
 
+pytestmark = pytest.mark.platform
+
 
 class NotedQueue(FakeVoteQueue):
     """Notes what is read, and when; `refusing`: what is not at the head can't be read."""

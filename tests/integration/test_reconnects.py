@@ -14,6 +14,8 @@ from result.tally import Tally
 from result.watch import watch_tally
 from tests.waiting import eventually_async
 
+pytestmark = pytest.mark.platform
+
 
 def reconnects(server: str) -> float:
     return REGISTRY.get_sample_value("reconnects_total", {"server": server}) or 0.0

@@ -16,6 +16,8 @@ from local import servers
 from tests.robustness.figures import tried
 from tests.services import service
 
+pytestmark = pytest.mark.platform
+
 VOTERS = 100
 THINKING_SECONDS = 0.02
 RESTARTS = 3

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from asyncpg import Connection
 
 from common.vote_queue import VoteQueue
@@ -10,6 +11,8 @@ from tests.fakes import message
 from tests.integration.counting import rejected_in, votes_in
 from worker.batch import QueueHead
 from worker.count import count_batch
+
+pytestmark = pytest.mark.platform
 
 NONSENSE = [
     b"",

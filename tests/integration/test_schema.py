@@ -12,6 +12,8 @@ from worker.batch import columns_of
 from worker.counter import SCHEMA
 from worker.record import record
 
+pytestmark = pytest.mark.platform
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 RECOUNT = "SELECT vote, COUNT(*) FROM votes GROUP BY vote"

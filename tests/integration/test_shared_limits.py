@@ -13,6 +13,8 @@ from common.web import Refused
 from local import servers
 from vote.admission import RateLimit, keep_sharing_counts, share_counts
 
+pytestmark = pytest.mark.platform
+
 
 async def test_what_one_service_counted_the_other_knows(redis: servers.Server, queue: VoteQueue) -> None:
     now = 60_000_030.0

@@ -32,6 +32,8 @@ from worker.batch import QueueHead
 from worker.count import count_batch
 from worker.tallies import heal_tallies
 
+pytestmark = pytest.mark.platform
+
 VOTERS = [f"voter {number}" for number in range(30)]
 
 DAMAGES = {

@@ -13,7 +13,7 @@ from local import running
 from tests.integration.copies import NAMES, STOP_SECONDS, Up, alive, copy_of_the_project
 from tests.waiting import BUSY_SECONDS, eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(120)]
 
 
 def test_up_says_where_to_vote_and_to_watch_and_both_answer(shared: Up) -> None:
@@ -80,7 +80,7 @@ def test_down_ends_it_and_says_so_and_without_it_says_that_nothing_runs(up: Up) 
     code, output = up.run("down")
     assert code == 0
     assert output.startswith("tallyho has stopped")
-    assert up.process.wait(BUSY_SECONDS) == 0
+    assert up.process.wait(STOP_SECONDS) == 0
     assert up.run("down") == (0, f"tallyho is not running in {up.data}\n")
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.copies import READY_SECONDS, STOP_SECONDS, Up, alive, copy_of_the_project, processes
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.platform, pytest.mark.timeout(120)]
 
 
 def test_a_supervisor_that_is_killed_leaves_no_process_and_no_obstacle(up: Up) -> None:

@@ -11,7 +11,7 @@ import pytest
 from local import running
 from tests.integration.copies import NAMES, STOP_SECONDS, Up, alive, copy_of_the_project
 from tests.ports import free_port
-from tests.waiting import BUSY_SECONDS, eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -152,11 +152,11 @@ def test_down_stops_the_named_part_and_then_all_the_others(project: Path) -> Non
         code, output = redis.run("down", "worker")
         assert code == 0
         assert output.startswith("worker has stopped (")
-        assert worker.process.wait(BUSY_SECONDS) == 0
+        assert worker.process.wait(STOP_SECONDS) == 0
         assert redis.run("down", "worker") == (0, f"worker is not running in {redis.data}\n")
         assert redis.run("redis-cli", "ping") == (0, "PONG\n")
         assert redis.run("down")[1].startswith("postgres and redis have stopped (")
-        assert [ups[part].process.wait(BUSY_SECONDS) for part in ("postgres", "redis")] == [0, 0]
+        assert [ups[part].process.wait(STOP_SECONDS) for part in ("postgres", "redis")] == [0, 0]
         assert running.read(redis.data) is None
         assert not list((redis.data / "run").glob("*.json"))
     finally:

@@ -15,6 +15,8 @@ from local import servers
 from tests.fakes import FakeVoteQueue
 from tests.waiting import BUSY_SECONDS
 
+pytestmark = pytest.mark.platform
+
 AnyQueue = VoteQueue | FakeVoteQueue
 
 

@@ -21,6 +21,8 @@ from result.viewers import Viewers
 from result.watch import watch_tally
 from tests.waiting import eventually_async
 
+pytestmark = pytest.mark.platform
+
 BALLOT = Ballot.of((Option("a", "Cats"), Option("b", "Dogs")))
 
 

@@ -13,6 +13,8 @@ from tests.fakes import message
 from tests.services import Service, service
 from tests.waiting import BUSY_SECONDS, eventually, eventually_async
 
+pytestmark = pytest.mark.platform
+
 TAKE_OVER_SECONDS = 3
 
 

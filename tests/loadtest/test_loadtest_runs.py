@@ -66,6 +66,7 @@ def parts(empty_queues: None, redis: servers.Server, database: str) -> Iterator[
         yield Parts(vote, worker, result, redis_urls=(urls[0], urls[1]), database_url=database)
 
 
+@pytest.mark.platform
 async def test_a_small_run_passes_and_leaves_its_files(loadtest: LoadTest, settings: dict[str, str]) -> None:
     outcome = await loadtest.run("headless", USERS="10", SPAWN_RATE="10", RUN_TIME="3s", **settings)
 

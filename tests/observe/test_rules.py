@@ -1,13 +1,14 @@
 """The rules say what they should, by Prometheus' own judgement."""
 
-import re
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from local.environment import PROJECT
 from local.prometheus import configuration
 from tests.observe.conftest import Promtool
+from tests.repository.test_metrics import rules
 
 OBSERVE = PROJECT / "observe"
 TESTS = sorted((OBSERVE / "rules" / "tests").glob("*.yml"))
@@ -27,8 +28,17 @@ def test_the_configuration_for_other_ports_is_valid_and_has_them(
     path.write_text(configuration(urls))
 
     assert "SUCCESS: 2 rule files found" in promtool("check", "config", path)
-    assert re.findall(r'targets: \["(.*)"\]', path.read_text()) == ["localhost:6000", "[::1]:6001", "10.0.0.7:6002"]
-    assert ("scheme: https" in path.read_text()) == (scheme == "https")
+    jobs = {job["job_name"]: job for job in yaml.safe_load(path.read_text())["scrape_configs"]}
+    assert {name: job["static_configs"][0]["targets"] for name, job in jobs.items()} == {
+        "vote": ["localhost:6000"],
+        "worker": ["[::1]:6001"],
+        "result": ["10.0.0.7:6002"],
+    }
+    assert {name: job.get("scheme", "http") for name, job in jobs.items()} == {
+        "vote": scheme,
+        "worker": "http",
+        "result": "http",
+    }
 
 
 def test_the_rules_are_valid(promtool: Promtool) -> None:
@@ -41,21 +51,15 @@ def test_each_alert_comes_when_it_must_and_only_then(promtool: Promtool, path: P
 
 
 def test_no_alert_is_without_a_test_that_it_comes() -> None:
-    alerts = re.findall(r"- alert: (\w+)", (OBSERVE / "rules" / "alerts.yml").read_text())
-    tested = re.findall(
-        r"alertname: (\w+)\n +eval_time: \w+\n +exp_alerts:\n", "".join(path.read_text() for path in TESTS)
-    )
+    tests = [test for path in TESTS for test in yaml.safe_load(path.read_text())["tests"]]
+    expected = [each for test in tests for each in test.get("alert_rule_test", []) if each["exp_alerts"]]
 
-    assert alerts
-    assert set(tested) == set(alerts)
+    assert expected
+    assert {each["alertname"] for each in expected} == {rule["alert"] for rule in rules("alerts.yml")}
 
 
 def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
-    text = (OBSERVE / "rules" / "alerts.yml").read_text()
-    alerts = re.split(r"- alert: ", text)[1:]
-
-    assert not [
-        alert.split("\n")[0]
-        for alert in alerts
-        if not re.search(r"severity: (page|ticket) \}", alert) or "summary:" not in alert or "description:" not in alert
-    ]
+    for alert in rules("alerts.yml"):
+        assert alert["labels"]["severity"] in ("page", "ticket"), alert
+        assert alert["annotations"]["summary"], alert
+        assert alert["annotations"]["description"], alert

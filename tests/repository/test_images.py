@@ -1,6 +1,7 @@
 """Each image has the packages that its modules import: all of the service, and what else of the project they reach."""
 
 import ast
+import json
 import re
 import sys
 from functools import cache
@@ -9,7 +10,7 @@ from importlib.metadata import packages_distributions
 import pytest
 
 from tests.repository.test_environments import services, stages
-from tests.repository.tree import PROJECT, SERVICES, imports, modules
+from tests.repository.tree import PROJECT, SERVICES, imports, texts
 
 IMAGES = (*SERVICES, "loadtest")
 # A service that has no such package sends no traces (common/traces.py); whoever wants them installs them as well.
@@ -20,11 +21,11 @@ OPTIONAL = {"opentelemetry"}
 def project() -> dict[str, ast.Module]:
     """Every module of the project by its name; a package has the name of its folder."""
     found = {}
-    for path, module in modules().items():
-        if path.parts[0] in ("bench", "tests"):  # they are in no image that is used
+    for path, text in texts():
+        if path.suffix != ".py" or path.parts[0] in ("bench", "tests"):  # those are in no image that is used
             continue
         parts = path.with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = _for_running(module)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = _for_running(ast.parse(text))
     return found
 
 
@@ -70,7 +71,8 @@ def test_what_an_image_reaches_is_found() -> None:
 
 def _started(image: str) -> set[str]:
     """What a container of this image starts besides the service: its health check, other commands in Compose."""
-    texts = [stages()[image], *(block for block in services().values() if f"image: tallyho-{image}\n" in block)]
+    here = [service for service in services().values() if service["image"] == f"tallyho-{image}"]
+    texts = [stages()[image], *map(json.dumps, here)]
     return {name for text in texts for name in re.findall(r'"-m", "([\w.]+)"', text) if name in project()}
 
 

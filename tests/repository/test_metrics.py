@@ -2,11 +2,13 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from local.metrics_doc import DOCUMENT, SERVICES, Metric, document, metrics_of
 from tests.observe.names import metrics_in
+from tests.repository.test_environments import parsed
 from tests.repository.tree import PROJECT
 
 OBSERVE = PROJECT / "observe"
@@ -48,21 +50,24 @@ def test_what_rules_and_dashboards_ask_for_is_measured(metrics: set[Metric]) -> 
 
 
 def test_operations_say_what_to_do_about_each_alert() -> None:
-    alerts = set(re.findall(r"- alert: (\S+)", (OBSERVE / "rules" / "alerts.yml").read_text(encoding="utf-8")))
+    alerts = {rule["alert"] for rule in rules("alerts.yml")}
     told = set(re.findall(r"`(\w+)`", (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")))
 
     assert len(alerts) > 10
     assert alerts <= told
 
 
+def rules(file: str) -> list[dict[str, Any]]:
+    return [rule for group in parsed(f"observe/rules/{file}")["groups"] for rule in group["rules"]]
+
+
 def recorded() -> list[str]:
-    return re.findall(r"- record: (\S+)", (OBSERVE / "rules" / "recording.yml").read_text(encoding="utf-8"))
+    return [rule["record"] for rule in rules("recording.yml")]
 
 
 def expressions() -> list[str]:
     """Those of the rules, and those of the dashboards."""
-    rules = "\n".join(path.read_text(encoding="utf-8") for path in sorted((OBSERVE / "rules").glob("*.yml")))
-    found = re.findall(r"expr: (?:>-\n)?((?:.|\n(?= {10}))+)", rules)
+    found = [rule["expr"] for path in sorted((OBSERVE / "rules").glob("*.yml")) for rule in rules(path.name)]
     for path in sorted((OBSERVE / "grafana" / "dashboards").glob("*.json")):
         panels = json.loads(path.read_text(encoding="utf-8"))["panels"]
         found += [target["expr"] for panel in panels for target in panel["targets"]]

@@ -2,7 +2,7 @@
 
 import ast
 import subprocess
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
@@ -22,24 +22,29 @@ def project_files() -> list[Path]:
     return sorted(path for path in paths if path.is_file())
 
 
-def texts() -> Iterator[tuple[Path, str]]:
+@cache
+def texts() -> list[tuple[Path, str]]:
     """Every file that is text, with its path from the project's folder."""
+    found = []
     for path in project_files():
         try:
-            yield path.relative_to(PROJECT), path.read_text(encoding="utf-8")
+            found.append((path.relative_to(PROJECT), path.read_text(encoding="utf-8")))
         except UnicodeDecodeError:  # a picture
             continue
+    return found
 
 
 def modules(*folders: str) -> dict[Path, ast.Module]:
     """The Python files of these folders (of all, if none is named), parsed."""
-    return {
-        path: ast.parse(text)
-        for path, text in texts()
-        if path.suffix == ".py" and (not folders or path.parts[0] in folders)
-    }
+    return {path: module for path, module in _all_modules().items() if not folders or path.parts[0] in folders}
 
 
+@cache
+def _all_modules() -> dict[Path, ast.Module]:
+    return {path: ast.parse(text) for path, text in texts() if path.suffix == ".py"}
+
+
+@cache
 def imports(module: ast.Module) -> set[str]:
     """The full names of what a module imports, wherever in it."""
     found = set()

@@ -21,6 +21,8 @@ from tests.robustness.raw import connect, statuses, websocket_handshake
 from tests.services import Service, service
 from tests.waiting import BUSY_SECONDS, eventually
 
+pytestmark = pytest.mark.platform
+
 ENDS_SECONDS = HEADERS_SECONDS + LINGER_SECONDS + BUSY_SECONDS  # for what nobody may hold open by any trick
 CHUNK = b"1\r\nx\r\n"
 MANY_CHUNKS = CHUNK * 200
@@ -283,7 +285,7 @@ def test_who_is_one_too_many_is_ended_at_once_and_health_checks_still_get_in(sma
         held = [stack.enter_context(connect(vote.url)) for _ in range(100)]
         began = time.monotonic()
         refused = [each for each in held if is_ended_at_once(each)]
-        assert time.monotonic() - began < HEADERS_SECONDS + BUSY_SECONDS
+        assert time.monotonic() - began < HEADERS_SECONDS  # later, those that say nothing would have been ended as well
     assert most == 30
     assert len(refused) >= 100 - 30 - 20
     eventually(lambda: vote.metric("connections_open") == 1, within=ENDS_SECONDS, despite=(Exception,))

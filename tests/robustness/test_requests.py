@@ -9,6 +9,8 @@ from tests.robustness.figures import EXAMPLES, tried
 from tests.robustness.raw import answer, assert_no_fault, request, statuses, websocket_handshake
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.platform
+
 SEARCH = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 ODD_VALUES = st.one_of(

@@ -12,6 +12,8 @@ from result.viewers import Viewers
 from tests.unit.test_websites import NoPusher
 from vote.app import create_app as create_vote
 
+pytestmark = pytest.mark.platform
+
 PATHS = ["/", "/docs", "/nothing", "/api/nothing", "/openapi.json", "/shared/tallyho.css", "/healthz", "/metrics"]
 PROXY = {"client": ("10.0.0.1", 4711)}
 STRANGER = {"client": ("203.0.113.66", 4711)}

@@ -13,6 +13,8 @@ from result.board import Board
 from result.viewers import Viewers
 from vote.app import create_app as create_vote
 
+pytestmark = pytest.mark.platform
+
 
 class NoPusher:
     async def push(self, message: bytes, **_: object) -> None:

@@ -24,6 +24,8 @@ from common.protocols import PING
 from common.server import LOOK_SECONDS
 from tests.unit.common.test_protocols import GET, UPGRADE
 
+pytestmark = pytest.mark.platform
+
 
 class Transport:
     """The kernel, which takes what it is given, or leaves it where it is."""

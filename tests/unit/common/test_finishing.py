@@ -8,6 +8,8 @@ from quart import Quart, request
 
 from common.lifecycle import _Finishing
 
+pytestmark = pytest.mark.platform
+
 BEGUN: list[dict[str, Any]] = [{"type": "http.request", "body": b"vote", "more_body": True}]
 WHOLE: list[dict[str, Any]] = [{"type": "http.request", "body": b"vote=a", "more_body": False}]
 

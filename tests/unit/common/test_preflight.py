@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 from common import preflight
 from common.preflight import address_to_listen_on, tls_problems
 
+pytestmark = pytest.mark.platform
+
 NO_IPV6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
 

@@ -9,6 +9,8 @@ from hypercorn.config import Config
 from common.errors import MAX_BODY_BYTES
 from common.protocols import MAX_MESSAGES, Conversation, Ends, Inbox
 
+pytestmark = pytest.mark.platform
+
 
 class Wire:
     """Keeps what is sent, piece by piece."""

@@ -6,6 +6,8 @@ import pytest
 
 from common.tasks import begin
 
+pytestmark = pytest.mark.platform
+
 
 async def test_what_does_not_wait_needs_no_task() -> None:
     done = []

@@ -17,6 +17,8 @@ from result.board import STALE_SECONDS, Board
 from result.tally import Tally, snapshot
 from result.viewers import Viewers
 
+pytestmark = pytest.mark.platform
+
 BALLOT = Ballot.of((Option("a", "Cats"), Option("b", "Dogs")))
 
 

@@ -9,6 +9,8 @@ from hypercorn.typing import ASGISendEvent
 from result.viewers import AT_A_TIME, Viewers
 from tests.watchers import Watcher, watching
 
+pytestmark = pytest.mark.platform
+
 
 async def test_a_viewer_gets_the_newest_snapshot_at_once() -> None:
     viewers = Viewers()

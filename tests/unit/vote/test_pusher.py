@@ -11,6 +11,8 @@ from common.vote_queue import PUSH_TIMEOUT_SECONDS, NotPushed, QueueUnavailable
 from tests.fakes import FakeVoteQueue
 from vote.pusher import ANSWER_SECONDS, WAIT_SECONDS, VotePusher
 
+pytestmark = pytest.mark.platform
+
 
 async def test_a_vote_is_in_the_queue_when_its_voter_is_told(pusher: VotePusher, queue: FakeVoteQueue) -> None:
     await pusher.push(b"1")

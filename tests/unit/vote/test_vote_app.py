@@ -11,6 +11,8 @@ from quart.typing import TestClientProtocol as Client
 
 from tests.fakes import FakeVoteQueue
 
+pytestmark = pytest.mark.platform
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 JSON = {"Content-Type": "application/json"}
 

@@ -114,7 +114,7 @@ def test_of_two_ballots_the_one_with_the_higher_number_is_the_browsers_own() -> 
 def test_cookies_are_kept_from_scripts_and_other_sites_and_under_https_from_the_wire_and_neighbours() -> None:
     for secure in (True, False):
         jar = jar_of(Voter("0123", "a"), secure=secure)
-        assert all(name.startswith("__Host-") is secure for name in jar)
+        assert [name.startswith("__Host-") for name in jar] == [secure] * 2
         for morsel in jar.values():
             assert morsel["httponly"] is True
             assert morsel["samesite"] == "Lax"
