@@ -121,10 +121,26 @@ def edit(up: Up, text: str) -> None:
 
 def test_edits_under_load_fail_no_request(running: Up) -> None:
     with load(running) as seen:
+        eventually(lambda: seen["one"] > 10, within=30)
         for number in range(5):
             edit(running, SERVICE.replace("one", f"edit{number}"))
             eventually(lambda: seen[f"edit{number}"] > 10, within=30)  # noqa: B023
     assert set(seen) == {"one", *(f"edit{number}" for number in range(5))}
+
+
+def test_while_a_new_process_starts_the_old_one_answers(running: Up) -> None:
+    """However long that takes: this one waits for a file."""
+    slow = "import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+    before = running.family()
+    with load(running) as seen:
+        edit(running, slow + SERVICE.replace("one", "two"))
+        eventually(lambda: running.family() - before, within=30, saying="the new process starts")
+        answered = seen["one"]
+        eventually(lambda: seen["one"] > answered + 20, within=30)
+        assert not seen["two"]
+        (running.project / "go").touch()
+        eventually(lambda: seen["two"] > 10, within=30)
+    assert set(seen) == {"one", "two"}
 
 
 def test_a_broken_edit_leaves_the_old_process_serving_and_the_next_good_one_heals_it(running: Up) -> None:

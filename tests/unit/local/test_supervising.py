@@ -173,6 +173,16 @@ def test_a_reader_that_is_slow_holds_up_nobody() -> None:
     assert b"lines left out\nthe last\n" in b"".join(pieces)
 
 
+HANGS_THE_SECOND_TIME = """
+import os, pathlib, socket, time
+if not pathlib.Path('second').exists():
+    pathlib.Path('second').touch()
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'].replace('@', '\\0', 1))
+time.sleep(60)
+"""
+
+
 async def until(condition: Callable[[], bool]) -> None:
     async def look() -> bool:
         return condition()
@@ -183,20 +193,13 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_a_process_that_is_never_ready_is_ended_and_the_old_one_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What says READY only once: the second process of it hangs."""
     monkeypatch.setattr("local.processes.READY_SECONDS", 1.0)
-    program = (
-        "import os, pathlib, socket, time\n"
-        "if not pathlib.Path('second').exists():\n"
-        "    pathlib.Path('second').touch()\n"
-        "    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
-        "    notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'].replace('@', '\\0', 1))\n"
-        "time.sleep(60)\n"
-    )
     problems: list[str] = []
     said: list[str] = []
     with listening_socket("127.0.0.1", 0) as listener:
-        part = Part("vote", (sys.executable, "-c", program), os.environ, tmp_path, sockets={"http": listener})
+        part = Part(
+            "vote", (sys.executable, "-c", HANGS_THE_SECOND_TIME), os.environ, tmp_path, sockets={"http": listener}
+        )
         keeper = Keeper(
             part,
             say=said.append,
