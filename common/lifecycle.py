@@ -110,7 +110,7 @@ async def serve(
             try:
                 handed = systemd.take_sockets(purpose)
                 async with listening(answers, config, Crowd(limits), handed) as server:
-                    # Until we are ready, the old process serves. If the port is our own there is none: /readyz says why.
+                    # Until we are ready the old process serves. With a port of our own there is none: /readyz says why.
                     opens_at_once = purpose == "metrics" or not handed
                     await _serve_until(stop, server, ready, opens_at_once=opens_at_once)
                     await _end_gently(server, answers, health, close)

@@ -72,8 +72,8 @@ T = TypeVar("T")
 class Status:
     """What this worker is doing, for its readiness, its metrics and its log.
 
-    `settled` is set once it counts, stands by, or waits for servers. A worker that fails may have a mistake in its code:
-    the one before it goes on.
+    `settled` is set once it counts, stands by, or waits for servers. A worker that fails may have a mistake in its
+    code: the one before it goes on.
     """
 
     def __init__(self) -> None:
@@ -225,7 +225,7 @@ class _Worker:
         await record(connection, columns_of([]))
 
     async def _stand_by(self, connection: Connection) -> float | None:
-        """Wait for the lock, or until told to stop. Returns since when nobody counts, if the other worker handed over."""
+        """Wait for the lock, or until told to stop; returns since when nobody counts, if that was handed over."""
         heard: asyncio.Queue[object] = asyncio.Queue()
         await connection.add_listener(HANDED_OVER, lambda *told: heard.put_nowait(told[-1]))
         handed_over_at = None
