@@ -72,13 +72,13 @@ T = TypeVar("T")
 class Status:
     """What this worker is doing, for its readiness, its metrics and its log.
 
-    `settled` is set once it counts, stands by, or waits for servers. A worker that fails may have a mistake in its
+    `started` is set once it counts, stands by, or waits for servers. A worker that fails may have a mistake in its
     code: the one before it goes on.
     """
 
     def __init__(self) -> None:
         self.state = "starting"
-        self.settled = asyncio.Event()
+        self.started = asyncio.Event()
         self._problem = "not connected yet"
 
     async def check(self) -> None:
@@ -115,7 +115,7 @@ class Status:
             systemd.status(f"{state.replace('_', ' ')} {facts.get('problem', '')}")
         self.state = state
         if state != "failing":
-            self.settled.set()
+            self.started.set()
         COUNTING.set(state == "counting")
         STANDING_BY.set(state == "standing_by")
 
