@@ -18,7 +18,7 @@ from common.protocols import Conversation, Ends
 
 # From the connection, or the last answer on it, until the next request's headers are complete.
 HEADERS_SECONDS = 5.0
-LAST_CALL_SECONDS = 3.0  # the same while the service stops; longer than people and programs who are busy pause
+LAST_CALL_SECONDS = 3.0  # the same while the service stops; longer than busy people and programs pause
 EXCHANGE_SECONDS = 45.0  # from there until the answer is taken: the body has 10 s of it, a client that reads the rest
 UNREAD_SECONDS = 30.0  # how long a client may take nothing of what waits for it
 UNSENT_BYTES = 16 * 1024  # of an answer, or of snapshots, that wait here: whoever answers waits while there are more
@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
     # What the server calls.
 
     def last_call(self, now: float) -> None:
-        """The service stops: who is silent may ask once more, and soon."""
+        """The service stops: a silent client has less time for its next request, which is its last here."""
         self.is_last_call = True
         if self.conversation is not None:
             if self._state in (State.NEW, State.FREE):
@@ -200,7 +200,7 @@ class Connection(asyncio.Protocol):
 
     def _end_idle(self) -> None:
         assert self.conversation is not None
-        if not _has_come(self._transport):  # a request that has is answered
+        if not _has_come(self._transport):  # or else a request was on its way, and is answered
             ENDED.labels(self._state.value).inc()
             self.conversation.close()
 
@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
 
 
 def _has_come(transport: asyncio.Transport) -> bool:
-    """Whether the kernel has something for us that the event loop has not handed on yet."""
+    """Whether bytes have arrived that the event loop has not delivered yet."""
     poll = select.poll()
     poll.register(transport.get_extra_info("socket"), select.POLLIN)
     return bool(poll.poll(0))

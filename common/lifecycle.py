@@ -40,8 +40,8 @@ from common.tasks import end
 from common.traces import traces
 from common.viewer_stream import MAX_MESSAGE_BYTES
 
-# From the first signal until the server is ended, whatever still hangs on it. Whoever asks at the end of
-# LAST_CALL_SECONDS still has time to be answered.
+# From the first signal until the server is ended, whatever still hangs on it. A request at the end of LAST_CALL_SECONDS
+# still has time to be answered.
 STOP_SECONDS = 4.5
 
 Wait = Callable[[], Coroutine[Any, Any, object]]
@@ -50,7 +50,7 @@ log = structlog.get_logger()
 
 
 async def nothing() -> None:
-    """What needs no time."""
+    """Nothing to wait for."""
 
 
 class CannotStart(Exception):
@@ -108,7 +108,7 @@ async def serve(
             try:
                 handed = systemd.take_sockets(purpose)
                 async with listening(answers, config, ConnectionLimiter(limits), handed) as server:
-                    # The old process serves as long as we are not ready; without one, we say why we are not.
+                    # Until we are ready the old process serves. With a port of our own there is none: /readyz says why.
                     opens_at_once = purpose == "metrics" or not handed
                     await _serve_until(stop, server, ready, opens_at_once=opens_at_once)
                     await _end_gently(server, answers, health, close)
@@ -123,7 +123,7 @@ async def serve(
 
 
 async def _serve_until(stop: asyncio.Event, server: Server, ready: Wait, *, opens_at_once: bool) -> None:
-    """Take connections from when the service is ready, or at once; say when it is, and return at the signal."""
+    """Accept connections once the service is ready, or at once; announce readiness; return at the signal."""
     stopping, getting_ready = asyncio.create_task(stop.wait()), asyncio.create_task(ready())
     try:
         if opens_at_once:
@@ -140,7 +140,7 @@ async def _serve_until(stop: asyncio.Event, server: Server, ready: Wait, *, open
 
 
 async def _end_gently(server: Server, answers: "_Answers", health: Health, close: Wait) -> None:
-    """Answer everybody who has asked or is about to, and say goodbye, for as long as there is time."""
+    """Answer everybody who has asked or is about to, within the time there is."""
     systemd.notify("STOPPING=1")
     health.stopping = True
     server.stop_taking()

@@ -131,9 +131,9 @@ class Server:
             log.info("serving", address=address, tls=self._config.ssl_enabled)
 
     def stop_taking(self) -> None:
-        """Take no more connections; each that there is may ask once more, and is told that this is its last answer.
+        """Accept no more connections. Each open one may send one more request, whose answer says that it is the last.
 
-        The sockets are closed and not shut down: where another process has them too, it takes those who wait.
+        The sockets are closed, not shut down: another process that has them too accepts those who still wait.
         """
         for each in self._sockets:
             self._loop.remove_reader(each)
@@ -143,7 +143,7 @@ class Server:
             connection.last_call(self._loop.time())
 
     async def drained(self) -> None:
-        """Return when every connection has ended."""
+        """Wait until every connection has ended."""
         await self._is_empty.wait()
 
     async def end(self) -> None:
@@ -199,7 +199,7 @@ class Server:
             self._loop.add_reader(listener, self._take, listener)
 
     def _expect(self, place: str) -> Connection:
-        """One that is as good as there: whoever stops waits for it."""
+        """Note a connection from the moment it is accepted: a service that stops waits for it."""
         connection = Connection(self._app, self._config, self._tls is not None, self._is_lost)
         self._connections[connection] = place
         self._is_empty.clear()

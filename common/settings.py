@@ -1,9 +1,8 @@
 """All settings, read once from the environment.
 
-Every setting is an environment variable of the same name in capitals; an empty one counts as not set. The options are
-`OPTION_A` to `OPTION_Z`. A secret may also come from a file: `NAME_FILE` holds its path. All mistakes are told before
-anything starts, together, so that nobody mends them one start at a time; no message shows a secret. The descriptions
-here are those in docs/settings.md and `.env.example`: `make settings-doc` writes both anew.
+Every setting is an environment variable of the same name in capitals; an empty one counts as not set. Options are
+`OPTION_A` to `OPTION_Z`. Secrets may come from files: `NAME_FILE` holds a path. All mistakes are reported together,
+without secrets. `make settings-doc` copies the descriptions to docs/settings.md and `.env.example`.
 """
 
 import os

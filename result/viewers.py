@@ -21,7 +21,7 @@ VIEWERS = Gauge("viewers", "Open dashboards.")
 SENT = Counter("snapshots_sent", "Snapshots that were sent, to all dashboards together.")
 DROPPED = Counter("snapshots_dropped", "Snapshots that slow dashboards missed, because a newer one was there already.")
 
-# When the service stops, viewers are let go one after the other, so that they don't come to the next one all at once.
+# When the service stops it lets viewers go one after the other, so that they don't all connect again at once.
 LET_GO_PER_SECOND = 2000
 LET_GO_WITHIN_SECONDS = 2.0
 
@@ -108,7 +108,7 @@ class _Viewer:
         self.has_to_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def let_go(self) -> None:
-        """It is to connect again, to another process."""
+        """Have it connect again, to another process."""
         if not self.has_to_go.done():
             self.has_to_go.set_result(None)
 

@@ -25,7 +25,7 @@ async def main(settings: Settings) -> None:
             limits=settings.connection_limits,
             loops=(counting, QueueMonitor(queue).run()),
             purpose="metrics",
-            ready=status.settled.wait,
+            ready=status.started.wait,
             close=stop.now,
         )
 

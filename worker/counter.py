@@ -33,8 +33,8 @@ from worker.tallies import heal_periodically, heal_tallies
 COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
 STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
 
-HANDED_OVER = "counting_handed_over"  # the channel on which a worker that stops says since when it does not count
-STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock, whatever it hears
+HANDED_OVER = "counting_handed_over"  # the channel on which a worker that stops says when it counted last
+STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock without a notification
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
 MOMENT_SECONDS = 0.01
@@ -42,7 +42,7 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0  # before the next try, while a server is away
 LONGEST_PAUSE_WHEN_FAILING_SECONDS = 10.0  # and while somebody has to mend something
 
-# The lock is free at once, and those who stand by hear of it when this is committed.
+# Frees the lock at once, and notifies those who stand by when it commits.
 HAND_OVER = "SELECT pg_advisory_unlock($1), pg_notify($2, $3)"
 
 CONNECTION_SETTINGS = {
@@ -71,13 +71,13 @@ T = TypeVar("T")
 class Status:
     """What this worker is doing, for its readiness, its metrics and its log.
 
-    `settled` is set when it does what it can. A worker that fails does not: if its code is to blame, the one before it
-    had better go on.
+    `started` is set once it counts, stands by, or waits for servers. A worker that fails may have a mistake in its
+    code: the one before it goes on.
     """
 
     def __init__(self) -> None:
         self.state = "starting"
-        self.settled = asyncio.Event()
+        self.started = asyncio.Event()
         self._problem = "not connected yet"
 
     async def check(self) -> None:
@@ -114,13 +114,13 @@ class Status:
             systemd.status(f"{state.replace('_', ' ')} {facts.get('problem', '')}")
         self.state = state
         if state != "failing":
-            self.settled.set()
+            self.started.set()
         COUNTING.set(state == "counting")
         STANDING_BY.set(state == "standing_by")
 
 
 class Stop:
-    """The end of counting; without one who asks for it, there is none."""
+    """Asks the worker to stop: it ends its batch, and hands the counting over."""
 
     def __init__(self) -> None:
         self.asked_at = 0.0  # in Unix seconds
@@ -132,14 +132,14 @@ class Stop:
         return self._asked.done()
 
     async def now(self) -> None:
-        """Ask for it; return when another worker may count."""
+        """Ask; return when the worker has stopped."""
         if not self.is_asked:
             self.asked_at = time.time()
             self._asked.set_result(None)
         await self.done.wait()
 
     async def unless(self, waiting: Coroutine[Any, Any, T]) -> T | None:
-        """What is waited for; None, and it is waited for no longer, when the worker is to stop."""
+        """The result of the coroutine; None, and the coroutine is cancelled, when the worker is to stop."""
         task = asyncio.create_task(waiting)
         either: set[asyncio.Future[Any]] = {task, self._asked}
         try:
@@ -189,7 +189,7 @@ async def count_votes(
 
 
 class _Worker:
-    """What a worker does while its connection lasts: it gets ready, stands by, counts, and hands over."""
+    """What a worker does with one connection after the other: get ready, stand by, count, hand over."""
 
     def __init__(self, database_url: str, queue: VoteQueue, batch_size: int, status: Status, stop: Stop) -> None:
         self.back_off = _BackOff()
@@ -200,7 +200,7 @@ class _Worker:
         self._stop = stop
 
     async def work(self, connection: Connection) -> None:
-        """Return when it is to stop."""
+        """Work until told to stop."""
         await self._queue.ping()
         await self._prepare(connection)
         handed_over_at = None
@@ -224,7 +224,7 @@ class _Worker:
         await record(connection, columns_of([]))
 
     async def _stand_by(self, connection: Connection) -> float | None:
-        """Return with the lock: since when nobody counts, if the one before handed over; or because it is to stop."""
+        """Wait for the lock, or until told to stop; returns since when nobody counts, if that was handed over."""
         heard: asyncio.Queue[object] = asyncio.Queue()
         await connection.add_listener(HANDED_OVER, lambda *told: heard.put_nowait(told[-1]))
         handed_over_at = None
@@ -243,11 +243,11 @@ class _Worker:
             progress.report()
             if settled == head.limit or await self._stop.unless(self._queue.wait(IDLE_SECONDS)):
                 settled = await count_batch(connection, self._queue, head, progress.add)
-            else:
+            elif not self._stop.is_asked:
                 settled = 0
                 await connection.execute("SELECT 1", timeout=5)
-        not_since = max(progress.last_at, self._stop.asked_at)
-        await connection.fetchrow(HAND_OVER, COUNTING_LOCK, HANDED_OVER, str(not_since))
+        stopped_at = max(progress.last_at, self._stop.asked_at)
+        await connection.fetchrow(HAND_OVER, COUNTING_LOCK, HANDED_OVER, str(stopped_at))
         self._status.hands_over()
 
 
@@ -256,7 +256,7 @@ async def _try_lock(connection: Connection) -> bool:
 
 
 async def _next_time(heard: asyncio.Queue[object], within: float) -> float | None:
-    """The next time that is told within this time; anybody may tell anything."""
+    """The time that the next notification gives, if one comes; anybody may notify, with any text."""
     with contextlib.suppress(TimeoutError, ValueError):
         async with asyncio.timeout(within):
             return float(str(await heard.get()))
@@ -264,7 +264,7 @@ async def _next_time(heard: asyncio.Queue[object], within: float) -> float | Non
 
 
 def _gap(handed_over_at: float | None, recorded_at: float) -> dict[str, float]:
-    """For how long nobody has counted, where it is known."""
+    """For how long nobody has counted, if that is known. Between two machines it is only as right as their clocks."""
     if handed_over_at is None:
         return {}
     return {"handover_ms": round(1000 * (recorded_at - handed_over_at), 1)}
