@@ -88,7 +88,7 @@ async def _vote(vote_url: str, path: Path, enough: threading.Event) -> None:
 
 
 def _look(moment: str, folder: Path, where: Mapping[str, str]) -> None:
-    command = [sys.executable, "-m", "loadtest.look", moment, str(folder)]
+    command = [sys.executable, "-m", "loadtest", "audit", moment, str(folder)]
     done = subprocess.run(
         command, cwd=PROJECT, env=inherited() | dict(where), capture_output=True, text=True, timeout=300
     )

@@ -161,6 +161,13 @@ def judge_answers(casts: Sequence[Cast], *, limit_per_voter: int) -> list[str]:
     ]
 
 
+def differences(sums: Mapping[str, int], recount: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """The options whose sums differ from a recount, with both figures."""
+    # an option of the ballot without votes is shown with 0
+    pairs = {key: (sums.get(key, 0), recount.get(key, 0)) for key in sorted({*sums, *recount})}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
 def _report(register: Register) -> Report:
     return Report(
         voters=len(register.voters),
@@ -308,10 +315,7 @@ def _judge_tallies(report: Report, found: Found) -> None:
         if sums is None:
             report.notes.append(f"{name} could not be read")
             continue
-        # an option of the ballot that has no votes is shown with 0
-        wrong = {key: (sums.get(key, 0), recount.get(key, 0)) for key in sorted({*sums, *recount})}
-        wrong = {key: pair for key, pair in wrong.items() if pair[0] != pair[1]}
-        if wrong:
+        if wrong := differences(sums, recount):
             report.problems.append(f"{name} differs from a recount, option (shown, recounted): {wrong}")
 
 

@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proof.browser import Browser
-from proof.plan import BACKEND, PAUSE_SECONDS, VICTIMS, plan
+from proof.faults import BACKEND, PAUSE_SECONDS, VICTIMS, plan
 
 
 @given(st.integers(0, 60), st.integers())
 def test_a_plan_kills_as_often_as_asked_and_everybody_equally_often(kills: int, seed: int) -> None:
     made = plan(kills, random.Random(seed))
-    victims = Counter(victim if victim != BACKEND else "postgres" for blow in made for victim in blow.killed)
+    victims = Counter(victim if victim != BACKEND else "postgres" for fault in made for victim in fault.killed)
     assert victims.total() == kills
     assert all(victims[victim] in (kills // len(VICTIMS), kills // len(VICTIMS) + 1) for victim in VICTIMS)
 
 
 @given(st.integers(0, 60), st.integers())
 def test_a_plan_pauses_everybody_at_least_once(kills: int, seed: int) -> None:
-    pauses = [blow for blow in plan(kills, random.Random(seed)) if blow.paused]
-    assert {blow.paused for blow in pauses} == set(VICTIMS)
-    assert all(PAUSE_SECONDS[0] <= blow.seconds <= PAUSE_SECONDS[1] for blow in pauses)
+    pauses = [fault for fault in plan(kills, random.Random(seed)) if fault.paused]
+    assert {fault.paused for fault in pauses} == set(VICTIMS)
+    assert all(PAUSE_SECONDS[0] <= fault.seconds <= PAUSE_SECONDS[1] for fault in pauses)
 
 
 def test_the_same_seed_makes_the_same_plan() -> None:
