@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -43,6 +43,8 @@ SERVICES = ("vote", SECOND, "worker", "result")
 # memory allocator hangs under libfaketime, and nobody asks Redis for the time.
 CLOCKS = {"postgres": "-10m", "vote": "+10m", SECOND: "-20m", "worker": "+20m", "result": "-30m"}
 FAKETIME = (*Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), *Path("/usr/lib").glob("faketime/libfaketime.so.1"))
+
+SHARED_MEMORY = Path("/dev/shm")
 
 READY_SECONDS = 90.0
 NOT_YET = (OSError, httpx.HTTPError)
@@ -226,6 +228,7 @@ class DrillSystem:
 @contextmanager
 def drill_system(folder: Path, settings: Mapping[str, str]) -> Iterator[DrillSystem]:
     """A system for the drill that is ready, and is stopped at the end."""
+    remove_leftovers(SHARED_MEMORY)
     system = DrillSystem(folder, settings)
     try:
         system.start_second()
@@ -233,6 +236,20 @@ def drill_system(folder: Path, settings: Mapping[str, str]) -> Iterator[DrillSys
         yield system
     finally:
         system.stop()
+        remove_leftovers(SHARED_MEMORY)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what libfaketime left of processes that were killed.
+
+    Its files are named by process id. A later process that has the same id and runs as another user, as PostgreSQL does
+    where root starts it, could not start.
+    """
+    for path in folder.glob("*faketime_*_*"):
+        pid = path.name.rpartition("_")[2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            with suppress(OSError):
+                path.unlink()
 
 
 def _clock(part: str) -> dict[str, str]:

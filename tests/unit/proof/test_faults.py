@@ -1,13 +1,16 @@
 """The drill's plan keeps its promises, and its browsers send what the page and the answers gave them."""
 
+import os
 import random
 from collections import Counter
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proof.browser import Browser
 from proof.faults import BACKEND, PAUSE_SECONDS, VICTIMS, plan
+from proof.system import remove_leftovers
 
 
 @given(st.integers(0, 60), st.integers())
@@ -45,3 +48,17 @@ def test_a_browser_sends_back_all_cookies_and_knows_who_it_is() -> None:
     assert browser.headers() == {"Cookie": "voter_id=ann.x; ballot=y="}
     assert browser.take([]) == "ann"
     assert browser.take(["__Host-voter_id=bob.z; Secure; Path=/"]) == "bob"
+
+
+def test_what_libfaketime_left_of_killed_processes_is_removed(tmp_path: Path) -> None:
+    """A PostgreSQL that got the process id of one of them could not start."""
+    dead = 2**22 + 1  # beyond the largest process id that Linux gives
+    for name in ("sem.faketime_sem", "faketime_shm"):
+        for pid in (dead, os.getpid()):
+            (tmp_path / f"{name}_{pid}").touch()
+    (tmp_path / "sem.another_1").touch()
+
+    remove_leftovers(tmp_path)
+
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"sem.faketime_sem_{os.getpid()}", f"faketime_shm_{os.getpid()}", "sem.another_1"}
