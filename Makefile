@@ -86,11 +86,11 @@ fuzz: $(FOR_TESTS) ## search longer for input that does harm; EXAMPLES=20000, an
 	@EXAMPLES=$(or $(EXAMPLES),20000) SEED=$(SEED) $(RUN) pytest tests/robustness/test_fuzz.py \
 	  $(if $(SEED),,tests/robustness/test_requests.py tests/robustness/test_api.py tests/robustness/test_queue.py) --timeout 3600
 
-audit: $(FOR_LOAD) ## look at what runs now, without a load: tallies, queue, dashboard, the last load test's votes
+audit: $(FOR_LOAD) ## check what runs now, without a load: tallies, queue, dashboard, the last load test's votes
 	@exec $(RUN) loadtest audit
 
 ##@ Load
-loadtest: $(FOR_LOAD) $(if $(RELOAD),$(FOR_RUNNING)) ## put load on it from Locust's page; USERS=200 RUN_TIME=1m starts by itself, RELOAD=1 heeds edits
+loadtest: $(FOR_LOAD) $(if $(RELOAD),$(FOR_RUNNING)) ## put load on it from Locust's page; USERS=200 RUN_TIME=1m starts by itself, RELOAD=1 restarts on edits
 	@exec $(if $(RELOAD),$(RUN) watchfiles --sigint-timeout 30 "$(RUN) loadtest ui" loadtest common proof,$(RUN) loadtest ui)
 
 loadtest-start: $(FOR_LOAD) ## press Start on the page that runs, and wait for the verdict; USERS=, RUN_TIME=, SHAPE=
@@ -102,7 +102,7 @@ loadtest-stop: $(FOR_LOAD) ## press Stop on the page that runs
 loadtest-headless: $(FOR_LOAD) ## the same without a page, with pass or fail; USERS=100 RUN_TIME=60s SHAPE=find-the-limit
 	@exec $(RUN) loadtest headless
 
-loadtest-compare: $(FOR_LOAD) ## set the last two runs side by side, or BEFORE=20260101-120000 AFTER=...
+loadtest-compare: $(FOR_LOAD) ## compare the last two runs, or BEFORE=20260101-120000 AFTER=...
 	@exec $(RUN) loadtest compare $(BEFORE) $(AFTER)
 
 loadtest-drill: $(FOR_LOAD) ## kill parts under load, then look for every vote; COMPOSE=tallyho kills containers
@@ -111,7 +111,7 @@ loadtest-drill: $(FOR_LOAD) ## kill parts under load, then look for every vote; 
 loadtest-master: $(FOR_LOAD) ## Locust's page for workers on other machines
 	@exec $(RUN) loadtest master
 
-loadtest-worker: $(FOR_LOAD) ## lend this machine to a master: MASTER=host, PROCESSES=4
+loadtest-worker: $(FOR_LOAD) ## work for a master on another machine: MASTER=host, PROCESSES=4
 	@exec $(RUN) loadtest worker
 
 ##@ Measure

@@ -1,1 +1,7 @@
-"""The load test: Locust sends people to the system, and an audit then looks for every vote they cast."""
+"""The load test: Locust's voters, viewers and abusers, and an audit that looks for every accepted vote."""
+
+from proof import ProofError
+
+
+class LoadTestError(ProofError):
+    """Says what is wrong and what to do about it."""

@@ -1,40 +1,42 @@
-"""Starts Locust against the system: `python -m loadtest ui`, `headless`, `master` or `worker`; the rest is settings.
+"""Load-tests the system that runs: `python -m loadtest ui`, `headless`, `master` or `worker` start Locust.
 
-USERS, SPAWN_RATE, RUN_TIME, SHAPE, MODEL, PROCESSES, LOADTEST_HOST, LOADTEST_PORT, MASTER, MASTER_PORT, EXPECT_WORKERS,
-VOTE_URL, RESULT_URL, COMPOSE and LIMITS come from the environment. `start` and `stop` press the buttons of a page that
-runs, `audit` looks at the system as it is, `compare` sets two runs side by side, `drill` kills parts under load.
+`start` and `stop` press the buttons of a page that is already up, `audit` checks the system as it is now, `compare`
+sets two runs side by side, and `drill` kills parts under load. Everything else is a setting: USERS, SPAWN_RATE,
+RUN_TIME, SHAPE, MODEL, PROCESSES, LOADTEST_HOST, LOADTEST_PORT, MASTER, MASTER_PORT, EXPECT_WORKERS, VOTE_URL,
+RESULT_URL, COMPOSE and LIMITS.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from pkgutil import resolve_name
 
-from proof.errors import ProofError
+from proof import ProofError
 
-# By name, with the module behind each, which is imported when it is used: a page that an edit restarts is back sooner.
+# Imported when used: a page that restarts after an edit is back sooner.
 COMMANDS = {
-    "worker": "loadtest.lend:lend",
-    "start": "loadtest.page:start",
-    "stop": "loadtest.page:stop",
-    "audit": "loadtest.audit_now:audit_now",
+    "worker": "loadtest.launch:work_for_masters",
+    "start": "loadtest.remote:start",
+    "stop": "loadtest.remote:stop",
+    "audit": "loadtest.audit:audit_now",
     "drill": "loadtest.drill:drill",
+    "compare": "loadtest.compare:compare",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; returns the exit code."""
     try:
         match argv:
-            case ["ui" | "headless" | "master" as mode]:
-                from loadtest.launch import start_locust
-
-                start_locust(mode)
+            case ["ui" | "headless" | "master" | "worker-process" as mode]:
+                return _become_locust(mode)
+            case ["audit", "before" | "after" as moment, folder]:
+                return resolve_name("loadtest.audit:audit_run")(moment, Path(folder))  # type: ignore[no-any-return]
+            case ["compare", *runs]:
+                return resolve_name(COMMANDS["compare"])(runs)  # type: ignore[no-any-return]
             case [name] if name in COMMANDS:
                 return resolve_name(COMMANDS[name])()  # type: ignore[no-any-return]
-            case ["compare", *runs]:
-                from loadtest.compare import compare
-
-                return compare(runs)
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
@@ -43,6 +45,18 @@ def main(argv: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _become_locust(mode: str) -> int:
+    """Loading Locust takes a second; a signal that arrives before Locust handles it ends the process quietly."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A handler of our own: the first process of a container has no default one.
+        signal.signal(number, lambda *_: os._exit(130))
+    import locust  # noqa: F401  # patches the standard library, so it comes before anything that opens a socket
+
+    from loadtest.launch import run_locust
+
+    return run_locust(mode)
 
 
 if __name__ == "__main__":

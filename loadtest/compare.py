@@ -1,22 +1,22 @@
-"""Two runs side by side: `python -m loadtest compare [BEFORE AFTER]`, by their names; without, the last two."""
+"""Two runs side by side: `python -m loadtest compare [BEFORE AFTER]`, by name; by default the last two."""
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadtest.errors import LoadTestError
+from loadtest import LoadTestError
 from loadtest.settings import data_folder
 
-# More than chance: by so much, and by so many milliseconds.
+# What is more than chance: a factor, and for times also a number of milliseconds.
 WORSE = 1.2
 WORSE_MS = 5.0
-# By fewer requests a percentile is chance: of 100, five are slower than their p95.
+# With fewer requests a percentile is chance: of 100, five are slower than their p95.
 LEAST_REQUESTS = {"p50_ms": 50, "p95_ms": 100, "p99_ms": 500}
 LEAST_VOTES = 100  # for the votes a second, and for the share of failures
 TOLERANCE = (
-    f"WORSE: by more than {WORSE - 1:.0%}, and a time by more than {WORSE_MS:g} ms. Too few requests may be chance: "
-    f"fewer than {', '.join(f'{least} ({name[:3]})' for name, least in LEAST_REQUESTS.items())}."
+    f"WORSE: by more than {WORSE - 1:.0%}, and for a time by more than {WORSE_MS:g} ms. It may be chance with fewer "
+    f"requests than {', '.join(f'{least} ({name[:3]})' for name, least in LEAST_REQUESTS.items())}."
 )
 
 TO_SCREEN = "WS vote to screen"
@@ -33,7 +33,7 @@ def compare(names: Sequence[str]) -> int:
 
 
 def side_by_side(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    """Each figure of both runs; a line of what got worse ends so."""
+    """Each figure of both runs; the line of one that got worse ends with WORSE."""
     yield _line("", before["run"], after["run"], "")
     for name in ("lost", "doubled", "reverted"):
         was, now = before["audit"].get(name), after["audit"].get(name)
@@ -55,13 +55,13 @@ def side_by_side(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]
 
 
 def is_worse(was: float | None, now: float | None, *, least: float = WORSE_MS) -> bool:
-    """Whether a figure that should be low has grown by more than chance."""
+    """Whether a figure that should be low has grown by more than chance explains."""
     return was is not None and now is not None and now > was * WORSE and now - was > least
 
 
 def _paths(folder: Path, names: Sequence[str]) -> list[Path]:
     if len(names) not in (0, 2):
-        raise LoadTestError("name two runs by BEFORE=... and AFTER=..., or none for the last two")
+        raise LoadTestError("name two runs with BEFORE=... and AFTER=..., or none for the last two")
     paths = [folder / name / "result.json" for name in names] or sorted(folder.glob("*/result.json"))[-2:]
     if len(paths) < 2:
         raise LoadTestError(f"there are no two runs in {folder}: make loadtest-headless makes one")
@@ -78,7 +78,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _requests(before: dict[str, Any], after: dict[str, Any], name: str) -> int:
-    """How many requests of this kind the run with the fewer had."""
+    """The number of requests of this kind, in the run that had fewer."""
     counts: list[int] = [sum(row["requests"] for row in run["table"] if row["name"] == name) for run in (before, after)]
     return min(counts)
 

@@ -1,15 +1,12 @@
-"""The system in containers: where the services of a Compose project are, and how one is killed and started again.
-
-Docker is asked for the ports, so nobody has to repeat which of them were published.
-"""
+"""A system in containers: runs Compose, and asks it for the published ports so that nobody has to repeat them."""
 
 import json
 import subprocess
 
-from loadtest.errors import LoadTestError
+from loadtest import LoadTestError
 
 SECONDS = 60.0
-# Where each service listens in its container, and how the load test calls its address.
+# The port of each service in its container, and the setting that holds its address.
 SERVICES = {
     "vote": (5000, "VOTE_URL", "http://{}"),
     "result": (5001, "RESULT_URL", "http://{}"),
@@ -19,7 +16,7 @@ SERVICES = {
 
 
 def addresses(project: str) -> dict[str, str]:
-    """The addresses of what a project publishes on this machine, by the names of their settings."""
+    """The addresses that a project publishes on this machine, by setting."""
     published = _published(compose(project, "ps", "--format", "json"))
     if not published:
         raise LoadTestError(f"no service of the Compose project {project} runs: docker compose up -d --wait starts it")
@@ -31,24 +28,24 @@ def addresses(project: str) -> dict[str, str]:
 
 
 def compose(project: str, *command: str) -> str:
-    """Run a command of Compose on a project; returns what it printed, and raises LoadTestError if it failed."""
+    """Run a Compose command on a project and return its output; raises LoadTestError."""
     line = ["docker", "compose", "-p", project, *command]
     try:
-        # Where no compose file is: the containers that run are meant, whatever files they were made from.
+        # From a folder without a compose file: we mean the running containers, whatever files they were made from.
         done = subprocess.run(line, cwd="/", capture_output=True, text=True, timeout=SECONDS)
     except FileNotFoundError as error:
-        raise LoadTestError("there is no docker here: install it, or leave COMPOSE out") from error
+        raise LoadTestError("there is no docker here: install it, or leave COMPOSE unset") from error
     except subprocess.TimeoutExpired as error:
         raise LoadTestError(f"{' '.join(line)} took longer than {SECONDS:.0f} s") from error
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["without a word"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise LoadTestError(f"{' '.join(line)} failed: {reason}")
     return done.stdout
 
 
 def _published(listing: str) -> dict[tuple[str, int], str]:
-    """Host and port as this machine reaches them, by service and port in the container, from what `ps` lists."""
-    # an object on each line, or, before Compose 2.21, one list
+    """The published host and port, by service and port in the container, from the output of `ps`."""
+    # One object per line; before Compose 2.21, a single list.
     parsed = [json.loads(line) for line in listing.splitlines() if line.strip()]
     containers = [one for found in parsed for one in (found if isinstance(found, list) else [found])]
     return {

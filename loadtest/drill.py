@@ -1,6 +1,10 @@
-"""The drill under load: parts are killed at set moments while people vote and watch; then the audit, and how it felt.
+"""The drill under load: parts are killed while people vote and watch; then the audit, and what each outage was like.
 
-What `make up` runs here can be drilled, and, with COMPOSE=tallyho, the containers of a Compose project.
+It drills what `make up` runs here or, with COMPOSE=tallyho, the containers of a Compose project. After each kill it
+waits until the system has recovered, and lets it run for a while before the next one.
+
+For voters an outage lasts from the kill until votes are accepted again for good, that is, until the last vote that
+failed and the last long silence before the next kill. For viewers it lasts until a vote cast after that is on a screen.
 """
 
 import json
@@ -9,76 +13,181 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from loadtest.errors import LoadTestError
-from loadtest.killers import Killer, killer
-from loadtest.outages import Outage, outage, read_events
-from loadtest.settings import PROJECT, data_folder, number, shown, target
+import httpx
+
+from loadtest import LoadTestError, compose
+from loadtest.settings import PROJECT, compose_project, data_folder, number, shown, target
+from proof.kill import ProcessKiller
+from proof.ledger import Outcome, lines
+from proof.waiting import TooLate, eventually
 
 FIRST_SECONDS = 10.0  # until the first kill
 CALM_SECONDS = 12.0  # between two kills, and after the last
+RECOVERY_SECONDS = 60.0  # that the next kill waits, at most, for the system to recover
 USERS = 60
-POLL_SECONDS = 0.2
 BEGIN_SECONDS = 60.0
-MORE_SECONDS = 600.0  # than the drill should take: it ends the load itself
+SILENCE_SECONDS = 1.0  # without a kill, accepted votes come closer together than this
+MORE_SECONDS = 1800.0  # than the drill should take: it ends the load itself
+
+
+class ContainerKiller:
+    """Kills the containers of a service, all of them if it has several, and starts them at once.
+
+    Docker does not restart what somebody killed on purpose, whatever its restart policy says.
+    """
+
+    victims: tuple[str, ...] = ("worker", "redis", "db", "result", "vote")
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+
+    def check(self, victims: Sequence[str]) -> None:
+        running = compose.compose(self._project, "ps", "--services", "--status", "running").split()
+        if missing := [victim for victim in victims if victim not in running]:
+            names = ", ".join(running) or "none"
+            raise LoadTestError(f"{', '.join(missing)}: not running in {self._project}; choose VICTIMS from: {names}")
+
+    def kill(self, victim: str) -> str:
+        compose.compose(self._project, "kill", "-s", "KILL", victim)
+        compose.compose(self._project, "start", victim)
+        return f"kill -9 {victim} (containers), and restarted"
+
+
+Killer = ProcessKiller | ContainerKiller
+
+
+def choose_killer() -> Killer:
+    """For processes or for containers, as the settings say."""
+    project = compose_project()
+    return ContainerKiller(project) if project else ProcessKiller(_pids)
+
+
+def _pids() -> Mapping[str, int]:
+    pids = target().pids
+    if not pids:
+        raise LoadTestError(
+            "only a system that runs here can be drilled: start it with make up, or set COMPOSE=tallyho for containers"
+        )
+    return pids
+
+
+@dataclass
+class Events:
+    """What happened when, in Unix seconds, each list in order."""
+
+    accepted: list[float] = field(default_factory=list)
+    failed: list[float] = field(default_factory=list)  # votes refused or in doubt
+    seen: list[tuple[float, float]] = field(default_factory=list)  # arrival on a screen, and the vote's cast_at
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What voters and viewers noticed of one kill."""
+
+    victim: str
+    not_accepted: int
+    voters_seconds: float  # the longest time without an accepted vote
+    viewers_seconds: float  # the longest time without a new vote on any screen
+    recovered_seconds: float | None  # from the kill until a vote cast after all failures was on a screen
+
+    def in_words(self) -> str:
+        seconds = self.recovered_seconds
+        recovered = "NOT RECOVERED" if seconds is None else f"recovered after {seconds:.1f} s"
+        return (
+            f"  {self.victim:<10} {self.not_accepted:5} votes not accepted   no accepted vote for "
+            f"{self.voters_seconds:4.1f} s   no new vote on a screen for {self.viewers_seconds:4.1f} s   "
+            f"{recovered}"
+        )
+
+
+def read_events(folder: Path) -> Events:
+    """The events of all ledgers in a run's folder."""
+    events = Events()
+    for path in folder.glob("ledger-*.jsonl"):
+        for _, line in lines(path):
+            if line["event"] == "seen":
+                events.seen.append((line["at"], datetime.fromisoformat(line["as_of"]).timestamp()))
+            elif line["event"] == "answered":
+                accepted = line["outcome"] == Outcome.ACCEPTED
+                (events.accepted if accepted else events.failed).append(line["at"])
+    for happened in (events.accepted, events.failed, events.seen):
+        happened.sort()
+    return events
+
+
+def outage(victim: str, killed: float, until: float, events: Events) -> Outage:
+    """What was noticed of the kill at this time until the next one."""
+    failed = [at for at in events.failed if killed <= at < until]
+    calm = max(failed, default=killed)
+    calm = max(calm, _end_of_last_silence(events.accepted, killed, until))
+    shown = (at for at, cast_at in events.seen if cast_at >= calm and at < until)
+    recovered = next(shown, None)
+    return Outage(
+        victim=victim,
+        not_accepted=len(failed),
+        voters_seconds=_longest_gap(events.accepted, killed, until),
+        viewers_seconds=_longest_gap([at for at, _ in events.seen], killed, until),
+        recovered_seconds=None if recovered is None else recovered - killed,
+    )
+
+
+def _longest_gap(times: Sequence[float], begin: float, end: float) -> float:
+    return max((later - earlier for earlier, later in _gaps(times, begin, end)), default=0.0)
+
+
+def _end_of_last_silence(times: Sequence[float], begin: float, end: float) -> float:
+    silences = [later for earlier, later in _gaps(times, begin, end) if later - earlier > SILENCE_SECONDS]
+    return max(silences, default=begin)
+
+
+def _gaps(times: Sequence[float], begin: float, end: float) -> Iterable[tuple[float, float]]:
+    within = [begin, *(at for at in times if begin <= at < end), end]
+    return pairwise(within)
 
 
 def drill() -> int:
-    """Run it; 0 if every vote was found and everything recovered."""
-    hand = killer()
-    victims = tuple(os.environ.get("VICTIMS", "").split()) or hand.victims
-    first, calm = number("FIRST_SECONDS", FIRST_SECONDS), number("CALM_SECONDS", CALM_SECONDS)
-    hand.check(victims)
-    seconds = first + calm * len(victims)
-    print(
-        f"the drill: {int(number('USERS', USERS))} users, {seconds:.0f} s; kill -9 of {', '.join(victims)}", flush=True
-    )
-    folders = _folders()
-    with _load(seconds) as load:
+    """Run it; 0 if every vote was found and the system recovered from every kill."""
+    killer = choose_killer()
+    victims = tuple(os.environ.get("VICTIMS", "").split()) or killer.victims
+    killer.check(victims)
+    seconds = number("FIRST_SECONDS", FIRST_SECONDS) + number("CALM_SECONDS", CALM_SECONDS) * len(victims)
+    users = int(number("USERS", USERS))
+    print(f"the drill: {users} users, about {seconds:.0f} s; kill -9 of {', '.join(victims)}", flush=True)
+    before = _folders()
+    with _load(users, seconds) as load:
         try:
-            kills = _carry_out(hand, victims, (first, calm), load, folders)
+            kills = _kill_one_by_one(killer, victims, load) if _wait_for_users(load, before) else []
+            end = time.time()
+            if load.poll() is None:
+                load.send_signal(signal.SIGINT)
             output, _ = load.communicate()
         except BaseException:
             load.terminate()
             raise
-    new = sorted(_folders() - folders)
+    new = sorted(_folders() - before)
     if not new or not (new[-1] / "result.json").exists():
         print(output, file=sys.stderr)
         raise LoadTestError("the load test under the drill ended without a result: see above")
-    return _conclude(new[-1], [*kills, ("", time.time())])
+    return _conclude(new[-1], kills, end)
 
 
-def _carry_out(
-    hand: Killer, victims: tuple[str, ...], times: tuple[float, float], load: subprocess.Popen[str], folders: set[Path]
-) -> list[tuple[str, float]]:
-    deadline = time.monotonic() + BEGIN_SECONDS
-    while not any((folder / "before.json").exists() for folder in _folders() - folders):
-        if load.poll() is not None or time.monotonic() > deadline:
-            return []
-        time.sleep(POLL_SECONDS)
-    first, calm = times
-    time.sleep(first)
-    kills = []
-    for victim in victims:
-        if load.poll() is not None:
-            break
-        kills.append((victim, time.time()))
-        print(f"  {hand.kill(victim)}", flush=True)
-        time.sleep(calm)
-    if load.poll() is None:
-        load.send_signal(signal.SIGINT)  # by its own clock it would end before the last victim is back, or long after
-    return kills
-
-
-def _load(seconds: float) -> subprocess.Popen[str]:
-    """The load test, whose limits are off: what is killed is not fast."""
-    users = f"{number('USERS', USERS):.0f}"
-    longest = f"{seconds + MORE_SECONDS:.0f}s"
-    settings = {"USERS": users, "SPAWN_RATE": users, "RUN_TIME": longest, "SHAPE": "", "LIMITS_OFF": "1"}
+def _load(users: int, seconds: float) -> subprocess.Popen[str]:
+    """The load test, without limits: a system that is being killed is not fast."""
+    settings = {
+        "USERS": str(users),
+        "SPAWN_RATE": str(users),
+        "RUN_TIME": f"{seconds + MORE_SECONDS:.0f}s",
+        "SHAPE": "",
+        "LIMITS_OFF": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "loadtest", "headless"],
         cwd=PROJECT,
@@ -89,26 +198,63 @@ def _load(seconds: float) -> subprocess.Popen[str]:
     )
 
 
-def _conclude(folder: Path, kills: list[tuple[str, float]]) -> int:
+def _wait_for_users(load: subprocess.Popen[str], before: set[Path]) -> bool:
+    """Wait until the load test has read its baseline; False if it never does."""
+
+    def has_begun() -> bool:
+        return load.poll() is not None or any((folder / "before.json").exists() for folder in _folders() - before)
+
+    with suppress(TooLate):
+        eventually(has_begun, within=BEGIN_SECONDS)
+        return load.poll() is None
+    return False
+
+
+def _kill_one_by_one(killer: Killer, victims: Sequence[str], load: subprocess.Popen[str]) -> list[tuple[str, float]]:
+    """Kill each victim; returns them with the times of their kills."""
+    kills: list[tuple[str, float]] = []
+    result_url = target().result_url
+    time.sleep(number("FIRST_SECONDS", FIRST_SECONDS))
+    for victim in victims:
+        if load.poll() is not None:
+            break
+        kills.append((victim, time.time()))
+        print(f"  {killer.kill(victim)}", flush=True)
+        _wait_for_recovery(result_url, since=time.time())
+        time.sleep(number("CALM_SECONDS", CALM_SECONDS))
+    return kills
+
+
+def _wait_for_recovery(result_url: str, *, since: float) -> None:
+    """Wait until the dashboard has a vote that was cast after the kill, however busy the machine is."""
+
+    def has_recovered() -> bool:
+        as_of = client.get(f"{result_url}/api/tally").json()["as_of"]
+        return bool(as_of) and datetime.fromisoformat(as_of).timestamp() > since
+
+    with httpx.Client(timeout=3, verify=False) as client, suppress(TooLate):
+        eventually(has_recovered, within=RECOVERY_SECONDS, despite=(httpx.HTTPError, ValueError, KeyError))
+
+
+def _conclude(folder: Path, kills: Sequence[tuple[str, float]], end: float) -> int:
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     events = read_events(folder)
-    end = max(events.accepted, default=kills[-1][1])
-    times = [*kills[:-1], ("", min(kills[-1][1], end))]
+    # The load stops at the end, and its last answers come one by one: what happens then says nothing about an outage.
+    times = [*kills, ("", min(end, max(events.accepted, default=end)))]
     outages = [outage(victim, at, until, events) for (victim, at), (_, until) in pairwise(times)]
     (folder / "outages.json").write_text(json.dumps([asdict(one) for one in outages], indent=2) + "\n")
-    _say(result, outages, folder)
+    _say(result["audit"], outages, folder)
     recovered = all(one.recovered_seconds is not None for one in outages)
     return 0 if result["audit"]["ok"] and recovered and outages else 1
 
 
-def _say(result: dict[str, Any], outages: list[Outage], folder: Path) -> None:
-    audit = result["audit"]
-    print("\nHow it felt:", *(one.in_words() for one in outages), sep="\n")
-    print(f"\nAudit: {'every vote was found' if audit['ok'] else 'FOUND WRONG'}")
+def _say(audit: dict[str, Any], outages: Sequence[Outage], folder: Path) -> None:
+    print("\nWhat voters and viewers noticed:", *(one.in_words() for one in outages), sep="\n")
+    print(f"\nAudit: {'every vote was found' if audit['ok'] else 'FAILED'}")
     names = ("accepted", "refused", "in_doubt", "voters", "confirmed", "lost", "doubled", "reverted", "undecided")
     print("  " + ", ".join(f"{audit[name]:,} {name.replace('_', ' ')}" for name in names if name in audit))
-    print(*(f"  wrong: {problem}" for problem in audit["problems"]), sep="\n", end="")
-    print(f"\nthe run: {shown(folder)}")
+    print(*(f"  wrong: {problem}\n" for problem in audit["problems"]), sep="", end="")
+    print(f"the run: {shown(folder)}")
 
 
 def _folders() -> set[Path]:

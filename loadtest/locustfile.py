@@ -1,23 +1,22 @@
-"""What Locust loads: who comes, in which shapes, and what hangs on a test. The parts are in their own files."""
+"""What Locust loads: the users, the shapes, and the hooks that start and end each test."""
 
 import os
 
+from loadtest.hooks import register
 from loadtest.shapes import DoubleWave, FindTheLimit, Ramp, Soak, Spike, Steady, Steps
-from loadtest.users.viewer import Prober, Viewer
-from loadtest.wiring import wire
+from loadtest.viewers import Prober, Viewer
 
 if os.environ.get("MODEL") == "open":
-    from loadtest.users.arrivals import Arrivals
+    from loadtest.voters import Arrivals
 
     USERS: tuple[type, ...] = (Arrivals, Viewer, Prober)
 else:
-    from loadtest.users.abuser import Abuser
-    from loadtest.users.api_voter import ApiVoter
-    from loadtest.users.voter import Voter
+    from loadtest.abusers import Abuser
+    from loadtest.voters import ApiVoter, Voter
 
     USERS = (Voter, ApiVoter, Viewer, Abuser, Prober)
 
-# Locust takes every class in this file's names; these are only so that nobody takes them for unused.
+# Locust finds classes by their names in this file; the tuples only tell linters that they are used.
 SHAPES = (Steady, Ramp, Spike, DoubleWave, Steps, Soak, FindTheLimit)
 
-wire()
+register()

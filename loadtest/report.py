@@ -1,4 +1,4 @@
-"""What a run found: in words for the console and the page, and as files beside Locust's report."""
+"""What a run found: in words for the terminal, as a table for the page, and as files beside Locust's report."""
 
 import csv
 import html
@@ -9,7 +9,7 @@ from locust.env import Environment
 from locust.html import get_html_report
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 
-from loadtest.runs import Run
+from loadtest.run import Run
 from loadtest.settings import shown
 
 AUDIT_WORDS = {
@@ -18,30 +18,27 @@ AUDIT_WORDS = {
     "confirmed": "voters whose last vote is in the database, once",
     "lost": "lost",
     "doubled": "doubled",
-    "reverted": "reverted: an older vote came back",
+    "reverted": "reverted to an older vote",
     "either": "voted twice at once: either vote is right",
-    "undecided": "undecided: their last vote got no clear answer",
+    "undecided": "undecided: no clear answer to their last vote",
     "refused": "votes refused",
     "in_doubt": "votes in doubt",
 }
-# What must be 0.
-WRONG = ("lost", "doubled", "reverted")
+WRONG = ("lost", "doubled", "reverted")  # has to be 0
 
 
 def say(run: Run) -> None:
-    """Print the audit and the verdict."""
     for line in in_words(run.result, shown(run.folder)) if run.result else [run.problem or "the run did not end"]:
         print(line, flush=True)
 
 
 def in_words(result: dict[str, Any], folder: str) -> list[str]:
-    """The audit and the verdict of a run."""
     return [
         "",
-        *result["climb_in_words"],
+        *result["search_in_words"],
         *_audit(result["audit"]),
         "",
-        f"Votes: {result['votes']:,} accepted in {result['seconds']:g} s, {result['votes_per_second']:g} a second",
+        f"Votes: {result['votes']:,} accepted in {result['seconds']:g} s, {result['votes_per_second']:g} per second",
         f"Cores used: {', '.join(f'{name} {share:.0%}' for name, share in result['cores_used'].items())}",
         *_memory(result["memory"]),
         *result["limits_in_words"],
@@ -52,22 +49,24 @@ def in_words(result: dict[str, Any], folder: str) -> list[str]:
 
 
 def audit_table(run: Run | None) -> list[tuple[str, str, bool]]:
-    """The audit as a table for the page: what, what was found, and whether that is wrong."""
+    """The audit for the page: what was checked, what was found, and whether that is wrong."""
     if run is None:
-        return [("the audit", "comes after a test: it looks for every accepted vote in the database", False)]
+        return [("the audit", "follows each test and looks for every accepted vote in the database", False)]
     if run.result is None:
-        return [("the audit", run.problem or "comes when the test has ended", bool(run.problem))]
+        return [("the audit", run.problem or "follows when the test has ended", bool(run.problem))]
     audit = run.result["audit"]
-    rows = [("the audit", "every vote was found" if audit["ok"] else "FOUND WRONG", not audit["ok"])]
+    rows = [
+        ("the run", "PASSED" if run.result["ok"] else "FAILED", not run.result["ok"]),
+        ("the audit", "every vote was found" if audit["ok"] else "FAILED", not audit["ok"]),
+    ]
     for name, words in AUDIT_WORDS.items():
         value = audit.get(name)
         rows.append((words, "unknown" if value is None else f"{value:,}", name in WRONG and bool(value)))
     rows += [("wrong", problem, True) for problem in audit["problems"] + run.result["problems"]]
     rows += [("note", note, False) for note in audit["notes"]]
     rows += [_limit_row(**one) for one in run.result["limits"]]
-    rows += [("limit found", line, False) for line in run.result["climb_in_words"]]
-    passed = "PASSED" if run.result["ok"] else "FAILED"
-    return [*rows, ("the run", passed, not run.result["ok"]), ("its files", shown(run.folder), False)]
+    rows += [("limit found", line, False) for line in run.result["search_in_words"]]
+    return [*rows, ("its files", shown(run.folder), False)]
 
 
 def write_report(environment: Environment, run: Run) -> None:
@@ -78,7 +77,7 @@ def write_report(environment: Environment, run: Run) -> None:
     text = html.escape("\n".join(in_words(run.result, shown(run.folder))))
     ours = (
         '<section style="max-width:1200px;margin:2rem auto;padding:0 1rem;font-family:sans-serif">'
-        f"{run.timeline.svg()}<h2>Audit and verdict</h2><pre style='white-space:pre-wrap'>{text}</pre></section>"
+        f"<h2>Audit and verdict</h2><pre style='white-space:pre-wrap'>{text}</pre></section>"
     )
     (run.folder / "report.html").write_text(page.replace("</body>", f"{ours}</body>"), encoding="utf-8")
     tables = StatsCSV(environment, PERCENTILES_TO_REPORT)
@@ -92,11 +91,11 @@ def _limit_row(name: str, value: float | None, limit: float, holds: bool) -> tup
 
 
 def _audit(audit: dict[str, Any]) -> list[str]:
-    lines = [f"Audit: {'every vote was found' if audit['ok'] else 'FOUND WRONG'}"]
+    lines = [f"Audit: {'every vote was found' if audit['ok'] else 'FAILED'}"]
     if "voters" in audit:
         lines += [
-            f"  {audit['accepted']:,} votes of {audit['voters']:,} voters accepted, {audit['refused']:,} refused, "
-            f"{audit['in_doubt']:,} in doubt; {audit['seconds']:g} s to look",
+            f"  {audit['accepted']:,} votes by {audit['voters']:,} voters accepted, {audit['refused']:,} refused, "
+            f"{audit['in_doubt']:,} in doubt; the audit took {audit['seconds']:g} s",
             f"  {audit['confirmed']:,} voters confirmed   {audit['lost']} lost   {audit['doubled']} doubled   "
             f"{audit['reverted']} reverted   {audit['undecided']} undecided   {audit['either']} voted twice at once",
         ]

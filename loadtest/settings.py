@@ -1,4 +1,4 @@
-"""What a load test needs to know, from the environment and from what runs here: where the system is, and the limits."""
+"""What a load test has to know, from the environment and from what runs here: where the system is, and the limits."""
 
 import os
 import tomllib
@@ -6,19 +6,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtest import compose
-from loadtest.errors import LoadTestError
+from loadtest import LoadTestError, compose
 from local import running
 from local.errors import LocalError
 
 PROJECT = Path(__file__).resolve().parent.parent
 LIMITS = Path(__file__).parent / "limits.toml"
-EVERY_ADDRESS = ("0.0.0.0", "::", "*")  # listening on these is to be reached by any address of this machine
+EVERY_ADDRESS = ("0.0.0.0", "::", "*")  # what listens on these answers on every address of this machine
 
 
 @dataclass(frozen=True)
 class Target:
-    """The system under load. Without the addresses of its servers, the audit can only compare totals."""
+    """The system under load. Without the addresses of Redis and PostgreSQL, the audit can only compare totals."""
 
     vote_url: str
     result_url: str
@@ -27,7 +26,7 @@ class Target:
     pids: dict[str, int] = field(default_factory=dict)
 
     def environment(self) -> dict[str, str]:
-        """The same, for the environment of another process."""
+        """The same as settings for another process."""
         named = {
             "VOTE_URL": self.vote_url,
             "RESULT_URL": self.result_url,
@@ -38,17 +37,17 @@ class Target:
 
 
 def data_folder() -> Path:
-    """Where the system that runs here keeps its data, and the load test its results."""
+    """Where the system that runs here keeps its data and the load test its results."""
     return (PROJECT / Path(os.environ.get("DATA_DIR") or ".data").expanduser()).resolve()
 
 
 def shown(folder: Path) -> str:
-    """A folder as a person types it."""
+    """A folder as a person would type it."""
     return str(folder.relative_to(PROJECT) if folder.is_relative_to(PROJECT) else folder)
 
 
 def target() -> Target:
-    """The system that the environment names, or else the one that runs here; raises LoadTestError."""
+    """The system that the settings name, or else the one that runs here; raises LoadTestError."""
     project = compose_project()
     named = compose.addresses(project) if project else {}
     vote_url, result_url, redis_url, database_url = (
@@ -67,29 +66,27 @@ def target() -> Target:
         )
     if not vote_url:
         raise LoadTestError(
-            "tallyho is not running here: make up starts it (or name another system by VOTE_URL=... RESULT_URL=..., or "
-            "a Compose project by COMPOSE=tallyho)"
+            "tallyho is not running here: start it with make up, or point to another system with VOTE_URL=... "
+            "RESULT_URL=... or COMPOSE=tallyho"
         )
     return Target(vote_url, result_url, redis_url, database_url)
 
 
 def compose_project() -> str:
-    """The Compose project whose containers are meant; empty if none is."""
+    """The Compose project to test; empty for a system without containers."""
     return os.environ.get("COMPOSE", "").strip()
 
 
 def page_host() -> str:
-    """The address that Locust's page listens on."""
     return os.environ.get("LOADTEST_HOST") or "127.0.0.1"
 
 
 def page_port() -> int:
-    """The port of Locust's page."""
     return int(number("LOADTEST_PORT", 8089))
 
 
 def page_url() -> str:
-    """Where Locust's page is, as this machine reaches it."""
+    """The address of Locust's page, as seen from this machine."""
     if url := os.environ.get("LOADTEST_URL", "").rstrip("/"):
         return url
     host = page_host()
@@ -115,7 +112,7 @@ def number(name: str, default: float) -> float:
 
 
 def _secret(name: str) -> str:
-    """A variable, or what is in the file that NAME_FILE names, as the services read them."""
+    """A variable, or the content of the file that NAME_FILE names, as the services read them."""
     value, path = os.environ.get(name, "").strip(), os.environ.get(f"{name}_FILE", "")
     if value or not path:
         return value

@@ -2,3 +2,7 @@
 
 Shared by the drill (`python -m proof`), the load test and the benchmark.
 """
+
+
+class ProofError(Exception):
+    """Says what is wrong and what to do about it."""

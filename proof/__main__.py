@@ -18,20 +18,18 @@ from pathlib import Path
 import httpx
 
 from common.settings import Settings
+from proof import ProofError
 from proof.audit import Baseline, audit, judge_answers, judge_history, judge_numbers
 from proof.browser import Browser
-from proof.errors import ProofError
+from proof.faults import FaultInjector, plan
 from proof.ledger import Ledger, Outcome, open_ledger, read_ledger
-from proof.look import Patience, keep_history, look_after, read_history
-from proof.plan import plan
 from proof.register import read_register
-from proof.stage import FAKETIME, SECOND, Stage, staged
-from proof.strike import Striker
-from proof.system import PROJECT
+from proof.state import Patience, keep_history, read_history, read_state
+from proof.system import FAKETIME, PROJECT, SECOND, DrillSystem, drill_system
 from proof.voters import OPTIONS, all_voters
 
 FOLDER = PROJECT / ".data" / "drill"
-# So few that batches are full after every pause, and the next one is read ahead: the worker dies with that as well.
+# So small that batches are full after every pause and the next one is read ahead: kills hit that as well.
 BATCH_SIZE = 4
 PATIENCE = Patience(drain_seconds=60.0, dashboard_seconds=15.0)
 NOTHING = Baseline(last_id=0, total=0, settled=0, rejected=0)
@@ -39,7 +37,7 @@ NOTHING = Baseline(last_id=0, total=0, settled=0, rejected=0)
 
 @dataclass(frozen=True)
 class Orders:
-    """What was asked for."""
+    """The command line."""
 
     kills: int
     votes_between: int
@@ -55,8 +53,8 @@ def main(argv: Sequence[str]) -> int:
         say("All parts share one clock: libfaketime is not installed (Debian, Ubuntu: apt install faketime).")
     try:
         options = {f"OPTION_{key.upper()}": f"Option {key.upper()}" for key in OPTIONS}
-        with staged(folder, {"BATCH_SIZE": str(BATCH_SIZE), **options}) as stage:
-            problems = asyncio.run(_drill(orders, stage, folder))
+        with drill_system(folder, {"BATCH_SIZE": str(BATCH_SIZE), **options}) as system:
+            problems = asyncio.run(_drill(orders, system, folder))
     except (AssertionError, ProofError) as error:
         problems = [str(error)]
     except KeyboardInterrupt:
@@ -72,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def say(*lines: str) -> None:
-    """To whoever watches, now."""
+    """Print at once."""
     print(*lines, sep="\n", flush=True)
 
 
@@ -88,32 +86,32 @@ def _orders(argv: Sequence[str]) -> Orders:
     return Orders(known.kills, known.votes_between, seed)
 
 
-async def _drill(orders: Orders, stage: Stage, folder: Path) -> list[str]:
-    facts = stage.facts()
+async def _drill(orders: Orders, system: DrillSystem, folder: Path) -> list[str]:
+    facts = system.facts()
     services = {name: facts.urls[name] for name in ("vote", SECOND)}
     await _check_ballots(services)
     await keep_history(facts.database_url)
     path = folder / "ledger-drill.jsonl"
     with open_ledger(path) as ledger:
         rng = random.Random(orders.seed)
-        striker = Striker(stage, ledger, rng, say)
-        blows = plan(orders.kills, rng)
+        injector = FaultInjector(system, ledger, rng, say)
+        faults = plan(orders.kills, rng)
         stop = asyncio.Event()
         voters = [asyncio.create_task(voter) for voter in all_voters(services, ledger, orders.seed, stop)]
         try:
-            await asyncio.to_thread(striker.carry_out, blows, most_votes_between=orders.votes_between)
+            await asyncio.to_thread(injector.carry_out, faults, most_votes_between=orders.votes_between)
         finally:
-            striker.stop()
+            injector.stop()
             stop.set()
             await asyncio.gather(*voters)
-        _sum_up(ledger, striker)
-    return await _judge(stage, folder, path)
+        _sum_up(ledger, injector)
+    return await _judge(system, folder, path)
 
 
-async def _judge(stage: Stage, folder: Path, path: Path) -> list[str]:
-    """Everything that is wrong, in words."""
-    found = await look_after(stage.facts(), NOTHING, folder, PATIENCE)
-    history = await read_history(stage.facts().database_url, folder / "history.csv")
+async def _judge(system: DrillSystem, folder: Path, path: Path) -> list[str]:
+    """Everything that went wrong, in words."""
+    found = await read_state(system.facts(), NOTHING, folder, PATIENCE)
+    history = await read_history(system.facts().database_url, folder / "history.csv")
     casts = read_ledger(path)
     # parts may have clocks of their own
     report = audit(read_register(folder), NOTHING, found, clocks_seconds=float("inf"))
@@ -141,10 +139,10 @@ async def _check_ballots(services: Mapping[str, str]) -> None:
                 raise ProofError(f"the ballot page of {name} has no number")
 
 
-def _sum_up(ledger: Ledger, striker: Striker) -> None:
+def _sum_up(ledger: Ledger, injector: FaultInjector) -> None:
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(ledger.outcomes.items()))
     say("", f"votes     {ledger.sent:,} sent: {outcomes}")
-    for name, victims in (("kills", striker.killed), ("pauses", striker.paused)):
+    for name, victims in (("kills", injector.killed), ("pauses", injector.paused)):
         each = ", ".join(f"{victim} {count}" for victim, count in sorted(victims.items()))
         say(f"{name:<9} {victims.total()}: {each}")
 
@@ -157,7 +155,7 @@ def _tell_what_to_do(problems: Sequence[str], orders: Orders, folder: Path) -> N
         "",
         f"What the voters were told, the logs and the data are kept in {folder}.",
         "Look for a voter's votes in ledger-drill.jsonl, and for what its row showed in history.csv.",
-        f"The same kills again: .venv/bin/python -m proof --kills {orders.kills} --seed {orders.seed}",
+        f"To repeat the same kills: .venv/bin/python -m proof --kills {orders.kills} --seed {orders.seed}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The audit: what must be true of the database, the queue and the dashboard after the votes of a run. Pure."""
+"""The audit: what has to be true of the database, the queue and the dashboard after the votes of a run. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What was there before the first vote of the run. None: it could not be looked at."""
+    """The state before the first vote of a run. None: it could not be read."""
 
     last_id: int | None = None
     total: int | None = None  # by /api/tally
@@ -40,7 +40,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Found:
-    """What is there after the last vote was counted. None: it could not be looked at."""
+    """The state after the last vote was counted. None: it could not be read."""
 
     rows: Iterable[Row] | None  # of this run
     recount: Mapping[str, int] | None = None
@@ -100,7 +100,7 @@ def audit(
 
 
 def audit_rows(register: Register, rows: Iterable[Row]) -> Report:
-    """Only look for the votes of a run that ended some time ago; others may have voted since."""
+    """Only look for the votes of a run that ended a while ago; others may have voted since."""
     report = _report(register)
     strangers = _judge_rows(report, register, rows)
     _judge_strangers(report, _unknown(strangers, register.nameless, CLOCKS_SECONDS), others_vote=True)
@@ -161,6 +161,13 @@ def judge_answers(casts: Sequence[Cast], *, limit_per_voter: int) -> list[str]:
     ]
 
 
+def differences(sums: Mapping[str, int], recount: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """The options whose sums differ from a recount, with both figures."""
+    # an option of the ballot without votes is shown with 0
+    pairs = {key: (sums.get(key, 0), recount.get(key, 0)) for key in sorted({*sums, *recount})}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
 def _report(register: Register) -> Report:
     return Report(
         voters=len(register.voters),
@@ -200,12 +207,12 @@ def _judge_rows(report: Report, register: Register, rows: Iterable[Row]) -> list
 
 def _judge_strangers(report: Report, unknown: int, *, others_vote: bool) -> None:
     if unknown and others_vote:
-        report.notes.append(f"{unknown} rows are of voters who are not of this run")
+        report.notes.append(f"{unknown} rows belong to voters outside this run")
     elif unknown:
         report.doubled += unknown
         report.problems.append(
-            f"doubled: {unknown} new rows are of voters whom this run did not send (if others vote as well, "
-            "tell with OTHERS_VOTE=1)"
+            f"doubled: {unknown} new rows belong to voters outside this run (if others may vote "
+            "as well, set OTHERS_VOTE=1)"
         )
 
 
@@ -308,16 +315,13 @@ def _judge_tallies(report: Report, found: Found) -> None:
         if sums is None:
             report.notes.append(f"{name} could not be read")
             continue
-        # an option of the ballot that has no votes is shown with 0
-        wrong = {key: (sums.get(key, 0), recount.get(key, 0)) for key in sorted({*sums, *recount})}
-        wrong = {key: pair for key, pair in wrong.items() if pair[0] != pair[1]}
-        if wrong:
+        if wrong := differences(sums, recount):
             report.problems.append(f"{name} differs from a recount, option (shown, recounted): {wrong}")
 
 
 def _judge_queue(report: Report, register: Register, before: Baseline, found: Found, *, others_vote: bool) -> None:
     if found.waiting is None or found.settled is None or before.settled is None:
-        report.notes.append("REDIS_URL is not known, so the queue itself was not looked at")
+        report.notes.append("REDIS_URL is not known, so the queue itself was not checked")
         return
     if found.waiting and not others_vote:
         report.problems.append(f"{found.waiting} accepted votes are still waiting in the queue")

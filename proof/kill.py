@@ -1,4 +1,4 @@
-"""Kills and pauses processes that `make up` keeps running: whoever dies is started again by its supervisor."""
+"""Kills and pauses processes that `make up` keeps running: its supervisor restarts what dies."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from proof.errors import ProofError
+from proof import ProofError
 from proof.waiting import TooLate, eventually
 
 PATIENCE_SECONDS = 10.0
@@ -33,22 +33,22 @@ class ProcessKiller:
         return f"kill -9 {victim} ({process})"
 
     def process(self, victim: str) -> int:
-        """The number of its process, as soon as it has one."""
+        """Its process id, as soon as it has one."""
         try:
             return eventually(lambda: self._pids().get(victim), within=self._patience, despite=(OSError,)) or 0
         except TooLate:
-            raise ProofError(f"there is no process {victim}; there are: {', '.join(self._pids())}") from None
+            raise ProofError(f"there is no process {victim}; running are: {', '.join(self._pids())}") from None
 
 
 def kill(process: int) -> None:
-    """As a crash does."""
+    """Kill as a crash does."""
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
 
 
 @contextmanager
 def paused(process: int) -> Iterator[None]:
-    """A process and its children hang for a while."""
+    """Make a process and its children hang for a while."""
     processes = [process, *children_of(process)]
     for each in processes:
         _signal(each, signal.SIGSTOP)

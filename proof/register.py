@@ -1,4 +1,4 @@
-"""The rule by which a voter's votes follow each other, and the register of voters that is made from ledgers by it."""
+"""Which of a voter's votes may be its last, and the register of voters, built from the ledgers by that rule."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def stays_over(later: Cast, earlier: Cast) -> bool:
 
 
 def last_possible(casts: Sequence[Cast]) -> list[Cast]:
-    """The votes of one voter that its row may show in the end.
+    """The votes of one voter that its row may end up with.
 
     Any vote that was not surely refused may be the last one, unless one that was accepted surely stays over it.
     """
@@ -41,7 +41,7 @@ class Register:
         self.voters: defaultdict[str, list[Cast]] = defaultdict(list)
         self.outcomes: Counter[Outcome] = Counter()
         self.answers: Counter[str] = Counter()
-        self.nameless: list[Cast] = []  # votes in doubt of voters whom nobody told who they are
+        self.nameless: list[Cast] = []  # votes in doubt of voters who never got a cookie
         self.mistaken: list[str] = []
 
     def read(self, path: Path) -> None:

@@ -20,18 +20,18 @@ import httpx
 from proof.browser import Browser
 from proof.ledger import Ledger, Outcome, outcome_of
 
-# All 26: a voter that goes round them seldom casts the same vote twice, so an older vote can't look like a newer one.
+# All 26: a voter that cycles through them rarely repeats a vote, so an older vote can't be mistaken for a newer one.
 OPTIONS = "abcdefghijklmnopqrstuvwxyz"
 
 ANSWER_SECONDS = 20.0
 IMPATIENT_SECONDS = (0.4, 1.5)
 THINKING_SECONDS = (0.0, 0.03)
 AFTER_FAILURE_SECONDS = (0.02, 0.2)
-# Who stays and never fails casts fewer than the 300 votes a minute that LIMIT_PER_VOTER allows.
+# Voters who stay and never fail cast fewer than the 300 votes a minute that LIMIT_PER_VOTER allows.
 STAYING_SECONDS = (0.25, 0.4)
 MOST_VOTES = 6
-MORE_TRIES = 4  # of who wants to go, but was not told that its last vote is accepted
-ELSEWHERE = 0.05  # how often a voter goes to another service without a reason
+MORE_TRIES = 4  # of a voter who is leaving, but was not told that its last vote was accepted
+ELSEWHERE = 0.05  # how often a voter changes the service for no reason
 
 
 class Manner(StrEnum):

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline, so that nothing sleeps and hopes."""
+"""Waiting for a condition with a deadline, instead of sleeping and hoping."""
 
 import asyncio
 import time
@@ -12,15 +12,15 @@ Errors = tuple[type[Exception], ...]
 
 
 class TooLate(AssertionError):
-    """It did not come true in time; a test that waits has failed. `found` is the last answer, or the last error."""
+    """The condition did not become true in time, which fails a test. `found` is the last answer or error."""
 
     def __init__(self, what: str, seconds: float, found: object) -> None:
-        super().__init__(f"not within {seconds:g} s: {what}; the last look found {found!r}")
+        super().__init__(f"not within {seconds:g} s: {what}; last seen: {found!r}")
         self.found = found
 
 
 def eventually(condition: Callable[[], T], *, within: float, saying: str = "", despite: Errors = ()) -> T:
-    """Ask until the answer is true, and return it; an exception of the kinds `despite` means "not yet"."""
+    """Ask until the answer is true, and return it; an exception in `despite` means "not yet"."""
     deadline = time.monotonic() + within
     while True:
         found: object

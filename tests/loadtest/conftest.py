@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.integration.conftest import database, empty_database, postgres, redis
 from tests.ports import free_port
 from tests.system import PROJECT, System, running_system
+from tests.waiting import eventually_async
 
 __all__ = ["database", "empty_database", "postgres", "redis"]
 
@@ -42,7 +44,8 @@ measure_seconds = 2
 drain_seconds = 40
 dashboard_seconds = 20
 """
-SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}  # of a run that says something, and is soon over
+SIZE = {"USERS": "8", "SPAWN_RATE": "8", "RUN_TIME": "3s"}  # of a run that says something and is soon over
+END_SECONDS = 200.0
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Outcome:
 
 
 class LoadTest:
-    """Starts load tests with their own folder, and limits that a busy machine keeps."""
+    """Starts load tests with a folder of their own, and limits that a busy machine keeps."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -81,8 +84,22 @@ class LoadTest:
         self._started.append(process)
         return process
 
+    async def status(self, settings: dict[str, str]) -> dict[str, Any]:
+        """What the page says of its newest run."""
+        async with httpx.AsyncClient(timeout=5) as client:
+            now: dict[str, Any] = (await client.get(f"http://127.0.0.1:{settings['LOADTEST_PORT']}/run.json")).json()
+            return now
+
+    async def until(self, settings: dict[str, str], **expected: object) -> None:
+        """Wait until the page says so; with nothing expected, until it is up."""
+
+        async def is_so() -> bool:
+            return expected.items() <= (await self.status(settings)).items()
+
+        await eventually_async(is_so, within=60, despite=(httpx.HTTPError,))
+
     async def end(self, process: asyncio.subprocess.Process) -> Outcome:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(END_SECONDS):
             output, _ = await process.communicate()
         folders = sorted((self.data / "loadtest").glob("2*/result.json"))
         result = json.loads(folders[-1].read_text()) if folders else {}
@@ -107,7 +124,7 @@ class LoadTest:
 
 @pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The whole system, for all load tests that leave it as it is."""
+    """The whole system, for all load tests that leave it unchanged."""
     with running_system(tmp_path_factory.mktemp("system"), {}) as system:
         yield system
 

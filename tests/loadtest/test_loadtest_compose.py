@@ -1,4 +1,4 @@
-"""A system in containers: a `docker` that only writes down what it is asked, and answers as the real one does."""
+"""A system in containers: a `docker` that only logs its arguments, and answers as the real one does."""
 
 import json
 import os
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtest import LoadTestError
 from loadtest.compose import addresses
-from loadtest.errors import LoadTestError
-from loadtest.killers import ContainerKiller, killer
+from loadtest.drill import ContainerKiller, choose_killer
 from loadtest.settings import target
 from proof.kill import ProcessKiller
 
@@ -77,23 +77,23 @@ def test_an_address_that_is_named_wins(docker: Docker, monkeypatch: pytest.Monke
     assert target().vote_url == "http://localhost:5470"
 
 
-def test_a_project_that_does_not_run_is_told_with_what_to_do(docker: Docker) -> None:
+def test_a_project_that_does_not_run_is_named_with_what_to_do(docker: Docker) -> None:
     docker.answer("")
     with pytest.raises(LoadTestError, match="no service of the Compose project poll runs: docker compose up"):
         addresses("poll")
 
 
-def test_containers_are_killed_and_started_again(docker: Docker) -> None:
-    hand = killer()
-    assert isinstance(hand, ContainerKiller)
-    hand.check(hand.victims)
-    hand.kill("db")
+def test_containers_are_killed_and_restarted(docker: Docker) -> None:
+    killer = choose_killer()
+    assert isinstance(killer, ContainerKiller)
+    killer.check(killer.victims)
+    killer.kill("db")
     assert docker.asked()[-2:] == ["compose -p poll kill -s KILL db", "compose -p poll start db"]
 
 
-def test_a_victim_that_does_not_exist_is_told_before_the_drill(docker: Docker) -> None:
+def test_a_victim_that_does_not_exist_is_named_before_the_drill(docker: Docker) -> None:
     with pytest.raises(
-        LoadTestError, match="postgres: not running in poll; VICTIMS may be of: vote, result, redis, db"
+        LoadTestError, match="postgres: not running in poll; choose VICTIMS from: vote, result, redis, db"
     ):
         ContainerKiller("poll").check(("worker", "postgres"))
 
@@ -111,4 +111,4 @@ def test_without_docker_the_error_says_so(docker: Docker, monkeypatch: pytest.Mo
 
 def test_without_a_project_processes_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPOSE", "")
-    assert isinstance(killer(), ProcessKiller)
+    assert isinstance(choose_killer(), ProcessKiller)

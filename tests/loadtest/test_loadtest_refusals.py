@@ -1,4 +1,4 @@
-"""What the load test can't do, it says in one line that tells what to do."""
+"""What the load test can't do, it says in one line that also says what to do."""
 
 import asyncio
 
@@ -40,15 +40,15 @@ async def test_a_taken_port_is_named_with_its_setting(loadtest: LoadTest) -> Non
         outcome = await loadtest.run("ui", VOTE_URL=url, RESULT_URL=url, LOADTEST_PORT=str(port))
 
     assert outcome.code == 1
-    assert f"port {port} of 127.0.0.1 can't be used" in outcome.output
+    assert f"can't listen on 127.0.0.1 port {port}" in outcome.output
     assert "LOADTEST_PORT" in outcome.output
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"SHAPE": "triangle"}, "SHAPE=triangle is no shape"),
-        ({"MODEL": "closed"}, "MODEL=closed is no model"),
+        ({"SHAPE": "triangle"}, "SHAPE=triangle is not a shape"),
+        ({"MODEL": "closed"}, "MODEL=closed is not a model"),
         ({"USERS": "many"}, "USERS=many is not a number"),
         ({"PROCESSES": "0"}, "PROCESSES=0 is less than 1"),
         ({"VOTE_URL": "http://localhost:1"}, "set both VOTE_URL and RESULT_URL"),

@@ -64,7 +64,7 @@ def test_an_image_has_every_package_that_its_modules_import(image: str) -> None:
 
 
 def test_what_an_image_reaches_is_found() -> None:
-    assert {"loadtest.look", "common.vote_queue", "local.seed", "local.running", "common.probe"} <= reached("loadtest")
+    assert {"loadtest.audit", "common.vote_queue", "local.seed", "local.running", "common.probe"} <= reached("loadtest")
     assert {"vote.__main__", "common.settings", "common.probe"} <= reached("vote")
     assert not [name for name in reached("worker") if name.startswith(("vote.", "result."))]
 

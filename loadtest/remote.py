@@ -1,4 +1,4 @@
-"""`start` and `stop`: press the buttons of Locust's page, wherever it runs, and follow the test to its verdict."""
+"""`make loadtest-start` and `loadtest-stop`: press the buttons of a page, wherever it is, and follow the test."""
 
 import os
 import sys
@@ -8,33 +8,31 @@ from typing import Any
 
 import httpx
 
-from loadtest.errors import LoadTestError
+from loadtest import LoadTestError
 from loadtest.launch import LASTS, check_settings, size
 from loadtest.settings import page_url
 
 POLL_SECONDS = 0.5
 TELL_SECONDS = 5.0
-# The queue is to be empty before a test, which may take as long as limits.toml allows.
-BEGIN_SECONDS = 90.0
-STOP_SECONDS = 120.0  # the users' answers, and the ledgers of the workers
+STOP_SECONDS = 120.0  # for the users' answers, and the ledgers of the workers
 WORKERS_SECONDS = 15.0
 
 
-class Page:
-    """Locust's page, with our part of it."""
+class Remote:
+    """A page that is up somewhere."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._client = httpx.Client(base_url=url, timeout=10)
 
-    def now(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """What our part of the page says about the test; raises LoadTestError."""
         try:
             answer = self._client.get("/run.json")
             found: dict[str, Any] = answer.raise_for_status().json()
             found["state"]
         except httpx.RequestError as error:
-            start = "make loadtest starts it (LOADTEST_URL or LOADTEST_PORT names another one)"
+            start = "make loadtest starts it (LOADTEST_URL or LOADTEST_PORT point to another one)"
             raise LoadTestError(f"no load test's page answers at {self.url}: {start}") from error
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
             raise LoadTestError(f"what answers at {self.url} is not tallyho's load test: set LOADTEST_PORT") from error
@@ -55,24 +53,21 @@ def start() -> int:
     check_settings()
     shape = os.environ.get("SHAPE", "")
     users, rate, run_time = size(shape, defaults=True)
-    page = Page(page_url())
-    before = _until_free(page)
-    # a shape's class is its name in another writing
+    page = Remote(page_url())
+    run_before = _wait_until_free(page)
     shape_class = shape.title().replace("-", "") or "Default"
     page.press("swarm", {"user_count": users, "spawn_rate": rate, "run_time": run_time, "shape_class": shape_class})
-    how_long = run_time or LASTS[shape]
-    print(f"started: {shape or 'steady'}, {users} users, {how_long}; {page.url}", flush=True)
+    print(f"started: {shape or 'steady'}, {users} users, {run_time or LASTS[shape]}; {page.url}", flush=True)
     try:
-        return _follow(page, before)
+        return _follow(page, run_before)
     except KeyboardInterrupt:
-        print("the test goes on: make loadtest-stop ends it", file=sys.stderr)
+        print("the test is still running: make loadtest-stop ends it", file=sys.stderr)
         raise
 
 
 def stop() -> int:
-    """Stop the test that runs."""
-    page = Page(page_url())
-    if page.now()["state"] != "running":
+    page = Remote(page_url())
+    if page.status()["state"] != "running":
         print("no test is running")
         return 0
     page.press("stop", {}, seconds=STOP_SECONDS)
@@ -80,32 +75,32 @@ def stop() -> int:
     return 0
 
 
-def _until_free(page: Page) -> str | None:
+def _wait_until_free(page: Remote) -> str | None:
     """Wait for workers, if the page needs them; returns the run before ours."""
     deadline = time.monotonic() + WORKERS_SECONDS
     while True:
-        now = page.now()
+        now = page.status()
         if now["state"] == "running":
             raise LoadTestError(f"a test is running at {page.url}: wait for its end, or make loadtest-stop")
         if now["workers"] != 0:
             run: str | None = now["run"]
             return run
         if time.monotonic() > deadline:
-            raise LoadTestError(f"the page at {page.url} has no workers: make loadtest-worker lends it one")
+            raise LoadTestError(f"the page at {page.url} has no workers: make loadtest-worker starts one")
         time.sleep(POLL_SECONDS)
 
 
-def _follow(page: Page, before: str | None) -> int:
-    deadline, next_line = time.monotonic() + BEGIN_SECONDS, time.monotonic() + TELL_SECONDS
+def _follow(page: Remote, run_before: str | None) -> int:
+    next_line = time.monotonic() + TELL_SECONDS
     while True:
-        now = page.now()
-        begun = now["run"] != before
+        now = page.status()
+        begun = now["run"] != run_before
         if begun and now["state"] == "ended":
             print(*now["words"], sep="\n")
             return 0 if now["ok"] else 1
-        if not begun and time.monotonic() > deadline:
-            raise LoadTestError(f"the test has not begun: the log of {page.url} says why")
+        if now["state"] == "ended":
+            raise LoadTestError(f"the test was stopped or failed before it began; see the log of {page.url}")
         if begun and time.monotonic() > next_line:
             next_line = time.monotonic() + TELL_SECONDS
-            print(now["progress"] if now["state"] == "running" else "looking for every vote", flush=True)
+            print(now["progress"] if now["state"] == "running" else "auditing: looking for every vote", flush=True)
         time.sleep(POLL_SECONDS)

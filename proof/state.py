@@ -1,11 +1,11 @@
-"""Looks at what is there: the queue, the table, the tallies and the dashboard, before and after the votes of a run."""
+"""Reads the state of a system: queue, table, tallies and dashboard, before and after the votes of a run."""
 
 import csv
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import asyncpg
 import httpx
@@ -28,7 +28,7 @@ NOT_YET = (
     httpx.HTTPError,
 )
 
-# Another one when the table was emptied since (make reset), or is of another database.
+# Changes when the table is emptied (make reset), and differs between databases.
 TABLE = "SELECT (pg_control_system()).system_identifier || '/' || pg_relation_filenode('votes')"
 
 NEW_ROWS = """
@@ -38,7 +38,7 @@ SELECT voter_id, vote, extract(epoch FROM cast_at)
  ORDER BY id
 """
 
-# The database itself writes down every change of a row: a vote that comes back for a moment is seen as well.
+# The database itself records every change of a row, so that an older vote that shows up for a moment is caught too.
 KEEP_HISTORY = """
 CREATE TABLE proof_history (
     place BIGINT GENERATED ALWAYS AS IDENTITY, voter_id TEXT, vote TEXT, cast_at TIMESTAMPTZ
@@ -50,11 +50,13 @@ BEGIN
 END $$;
 CREATE TRIGGER proof_history AFTER INSERT OR UPDATE ON votes FOR EACH ROW EXECUTE FUNCTION proof_history();
 """
+RECOUNT = "SELECT vote, count(*) AS votes FROM votes GROUP BY vote"
+TALLIES = "SELECT vote, votes FROM tallies"
 HISTORY = "SELECT voter_id, vote, extract(epoch FROM cast_at) FROM proof_history ORDER BY place"
 
 
 class Where(Protocol):
-    """Where a system is; an empty address can't be looked at."""
+    """Where a system is; what has an empty address is not read."""
 
     @property
     def result_url(self) -> str: ...
@@ -73,44 +75,61 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """The queue's figures at one moment."""
+
+    waiting: int
+    settled: int
+    rejected: int
+
+
+@dataclass(frozen=True)
 class Tables:
-    """What one look at the database found."""
+    """Votes by option, counted anew and as the table tallies has them."""
 
     recount: dict[str, int]
     tallies: dict[str, int]
 
 
-async def look_before(where: Where, patience: Patience) -> Baseline:
-    """What is there before the first vote."""
-    _, settled, rejected = await _queue(where, patience)
+async def read_baseline(where: Where, patience: Patience) -> Baseline:
+    """The state before the first vote."""
+    queue = await _empty_queue(where, patience)
     shown = await _shown(where.result_url, patience)
     last_id, table = None, None
     if where.database_url:
         async with database(where.database_url) as connection:
             last_id = await connection.fetchval("SELECT coalesce(max(id), 0) FROM votes")
             table = await connection.fetchval(TABLE)
-    return Baseline(last_id=last_id, total=sum(shown.values()), settled=settled, rejected=rejected, table=table)
+    return Baseline(
+        last_id=last_id,
+        total=sum(shown.values()),
+        settled=queue.settled if queue else None,
+        rejected=queue.rejected if queue else None,
+        table=table,
+    )
 
 
-async def look_after(where: Where, before: Baseline, folder: Path, patience: Patience) -> Found:
-    """What is there when the last vote is counted. There may be millions, so rows come by way of a file in `folder`."""
-    waiting, settled, rejected = await _queue(where, patience)
+async def read_state(where: Where, before: Baseline, folder: Path, patience: Patience) -> Found:
+    """The state when the last vote is counted; the rows, which may be millions, pass through a file in `folder`."""
+    queue = await _empty_queue(where, patience)
     tables, rows = None, None
     if where.database_url and before.last_id is not None:
-        tables, rows = await _read_tables(where.database_url, before.last_id, folder / "rows.csv")
+        async with database(where.database_url) as connection, at_one_moment(connection):
+            tables = await read_tables(connection)
+            rows = await new_rows(connection, before.last_id, folder / "rows.csv")
     return Found(
         rows=rows,
         recount=tables.recount if tables else None,
         tallies=tables.tallies if tables else None,
         shown=await _shown(where.result_url, patience, like=tables.recount if tables else None),
-        waiting=waiting,
-        settled=settled,
-        rejected=rejected,
+        waiting=queue.waiting if queue else None,
+        settled=queue.settled if queue else None,
+        rejected=queue.rejected if queue else None,
     )
 
 
 async def keep_history(database_url: str) -> None:
-    """From now on, every row is kept as it was written."""
+    """Keep every row as it is written from now on."""
     async with database(database_url) as connection:
         await connection.execute(KEEP_HISTORY)
 
@@ -123,13 +142,13 @@ async def read_history(database_url: str, path: Path) -> Iterator[Row]:
 
 
 async def new_rows(connection: asyncpg.Connection, last_id: int, path: Path) -> Iterator[Row]:
-    """The rows that came after this one."""
+    """The rows after this one."""
     await connection.copy_from_query(NEW_ROWS, last_id, output=path, format="csv")
     return _rows(path)
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    """Return when it is so, or the time is over; an error that lasts is raised."""
+    """Return when the condition holds or the time is over; raises an error that persists."""
     try:
         await eventually_async(condition, within=seconds, despite=NOT_YET)
     except TooLate as late:
@@ -139,7 +158,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float) -> Non
 
 @asynccontextmanager
 async def database(url: str, *, seconds: float = CONNECT_SECONDS) -> AsyncIterator[asyncpg.Connection]:
-    """A connection, as soon as one can be had."""
+    """A connection, as soon as one can be opened."""
     connection: Any = None
 
     async def connected() -> bool:
@@ -160,36 +179,42 @@ async def read_shown(client: httpx.AsyncClient, result_url: str) -> dict[str, in
     return {option["key"]: option["votes"] for option in answer.json()["options"]}
 
 
-async def _queue(where: Where, patience: Patience) -> tuple[int | None, int | None, int | None]:
-    """How many votes wait when all are counted or the time is over, were settled, and were rejected."""
-    if not where.redis_url:
-        return None, None, None
-    async with Redis.from_url(where.redis_url, socket_timeout=5, socket_connect_timeout=5) as redis:
-
-        async def waiting() -> int:
-            return int(await cast(Any, redis.llen(VOTES)))
-
-        async def is_empty() -> bool:
-            return await waiting() == 0
-
-        await until(is_empty, patience.drain_seconds)
-        return (
-            await waiting(),
-            int(await redis.get(COUNTED) or 0),
-            int(await cast(Any, redis.llen(REJECTED))),
-        )
+def at_one_moment(connection: asyncpg.Connection) -> AbstractAsyncContextManager[Any]:
+    """A transaction whose queries all see the same moment."""
+    transaction: AbstractAsyncContextManager[Any] = connection.transaction(isolation="repeatable_read", readonly=True)
+    return transaction
 
 
-async def _read_tables(url: str, last_id: int, path: Path) -> tuple[Tables, Iterator[Row]]:
-    async with database(url) as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        recount = await connection.fetch("SELECT vote, count(*) AS votes FROM votes GROUP BY vote")
-        tallies = await connection.fetch("SELECT vote, votes FROM tallies")
-        rows = await new_rows(connection, last_id, path)
-    tables = Tables(
+async def read_tables(connection: asyncpg.Connection) -> Tables:
+    """The votes by option, twice."""
+    recount, tallies = [await connection.fetch(query) for query in (RECOUNT, TALLIES)]
+    return Tables(
         {row["vote"]: row["votes"] for row in recount},
         {row["vote"]: row["votes"] for row in tallies},
     )
-    return tables, rows
+
+
+async def read_queue(redis: Redis) -> Queue:
+    """How many votes are waiting, have been settled and have been rejected."""
+    async with redis.pipeline(transaction=True) as pipeline:
+        pipeline.llen(VOTES)
+        pipeline.get(COUNTED)
+        pipeline.llen(REJECTED)
+        waiting, settled, rejected = await pipeline.execute()
+    return Queue(int(waiting), int(settled or 0), int(rejected))
+
+
+async def _empty_queue(where: Where, patience: Patience) -> Queue | None:
+    """The queue when all votes are counted, or the time is over."""
+    if not where.redis_url:
+        return None
+    async with Redis.from_url(where.redis_url, socket_timeout=5, socket_connect_timeout=5) as redis:
+
+        async def is_empty() -> bool:
+            return (await read_queue(redis)).waiting == 0
+
+        await until(is_empty, patience.drain_seconds)
+        return await read_queue(redis)
 
 
 def _rows(path: Path) -> Iterator[Row]:

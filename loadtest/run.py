@@ -1,10 +1,11 @@
-"""One run: its folder, what it measured, and how it ends. It lives where the ledgers come together."""
+"""One run: its folder, what it measured, and its verdict. It lives where the ledgers come together."""
 
 import json
 import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,10 @@ import gevent  # type: ignore[import-untyped]
 from locust.env import Environment
 from locust.runners import MasterRunner
 
-from loadtest.cpu import CpuMeter
-from loadtest.errors import LoadTestError
-from loadtest.measure import TO_SCREEN, measured, pids, table, times_of
+from loadtest import LoadTestError
+from loadtest.figures import judge
+from loadtest.measures import CpuMeter, measured, pids, table
 from loadtest.settings import PROJECT, data_folder, limits, target
-from loadtest.timeline import Timeline
-from loadtest.verdict import Measured, judge
 
 LOOK_SECONDS = 2.0
 TELL_EVERY = 5  # looks
@@ -31,11 +30,10 @@ class Run:
 
     def __init__(self, environment: Environment) -> None:
         self.folder = new_folder()
-        self.timeline = Timeline()
         self.result: dict[str, Any] | None = None
         self.problem = ""
         self._environment = environment
-        self._look("before")
+        self._audit("before")
         self.began = time.monotonic()
         self._seconds = 0.0
         self._memory: list[tuple[float, float]] = []  # one every two seconds, 32 bytes
@@ -44,7 +42,6 @@ class Run:
         self._watching = gevent.spawn(self._watch)
 
     def stop(self) -> None:
-        """The last user has gone."""
         self._watching.kill()
         self._seconds = time.monotonic() - self.began
         self._shares = self._cpu.shares()
@@ -52,12 +49,11 @@ class Run:
     def finish(self) -> None:
         """Audit, judge, and write everything down."""
         if not self.problem:
-            self._look("after")
+            self._audit("after")
         self.result = self._judge()
         (self.folder / "result.json").write_text(json.dumps(self.result, indent=2) + "\n", encoding="utf-8")
 
     def progress(self) -> str:
-        """How it goes, in a line."""
         second = time.monotonic() - self.began
         now = measured(self._environment, second)
         figures = ", ".join(f"{name} {value:g}" for name, value in now.figures().items() if value is not None)
@@ -65,25 +61,16 @@ class Run:
         return f"{second:6.0f} s  {users} users  {now.votes:,} votes  {figures}"
 
     def _judge(self) -> dict[str, Any]:
-        now, audit = measured(self._environment, self._seconds), self._audit()
+        now = measured(self._environment, self._seconds)
+        audit = {"ok": False, "problems": [self.problem], "notes": []}
+        if not self.problem:
+            audit = json.loads((self.folder / "audit.json").read_text())
         judgements = [] if os.environ.get("LIMITS_OFF") else judge(now, limits()["limits"])
         problems = [] if now.votes else ["no vote was accepted"]
-        climb = getattr(self._environment.shape_class, "climb", None)
-        if climb is not None:
-            judgements = []  # it climbs until they break
-            problems += [] if climb.held else ["no step of the climb held"]
-        return {
-            **self._facts(now),
-            "climb": [step.as_json() for step in climb.steps] if climb else [],
-            "climb_in_words": climb.in_words() if climb else [],
-            "limits": [one.as_json() for one in judgements],
-            "limits_in_words": [one.in_words() for one in judgements],
-            "audit": audit,
-            "problems": problems,
-            "ok": audit["ok"] and not problems and all(one.holds for one in judgements),
-        }
-
-    def _facts(self, now: Measured) -> dict[str, Any]:
+        search = getattr(self._environment.shape_class, "search", None)
+        if search is not None:
+            judgements = []  # it goes on until they break
+            problems += [] if search.best else ["no step stayed within the limits"]
         return {
             "run": self.folder.name,
             "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -95,37 +82,31 @@ class Run:
             "cores_used": self._shares,
             "memory": self._growth(),
             "table": table(self._environment),
+            "search": [asdict(step) for step in search.steps] if search else [],
+            "search_in_words": search.in_words() if search else [],
+            "limits": [one.as_json() for one in judgements],
+            "limits_in_words": [one.in_words() for one in judgements],
+            "audit": audit,
+            "problems": problems,
+            "ok": audit["ok"] and not problems and all(one.holds for one in judgements),
         }
 
-    def _look(self, moment: str) -> None:
-        """Look at the system in a process of its own, because asyncio does not live beside gevent."""
+    def _audit(self, moment: str) -> None:
+        """In a process of its own, because asyncio and gevent do not share one."""
         try:
             environment = os.environ | target().environment()
         except LoadTestError as error:
             self.problem = str(error)
             return
-        looking = subprocess.run(
-            [sys.executable, "-m", "loadtest.look", moment, str(self.folder)],
-            cwd=PROJECT,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        if looking.returncode:
-            self.problem = (looking.stderr.strip().splitlines() or ["the audit ended without a word"])[-1]
-
-    def _audit(self) -> dict[str, Any]:
-        if self.problem:
-            return {"ok": False, "problems": [self.problem], "notes": []}
-        found: dict[str, Any] = json.loads((self.folder / "audit.json").read_text())
-        return found
+        command = [sys.executable, "-m", "loadtest", "audit", moment, str(self.folder)]
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            self.problem = (done.stderr.strip().splitlines() or ["the audit failed without giving a reason"])[-1]
 
     def _watch(self) -> None:
         while True:
             gevent.sleep(LOOK_SECONDS)
-            second = time.monotonic() - self.began
-            self.timeline.look(second, times_of(self._environment, TO_SCREEN))
-            self._memory.append((second, self._megabytes()))
+            self._memory.append((time.monotonic() - self.began, self._megabytes()))
             if self._environment.web_ui is None and len(self._memory) % TELL_EVERY == 0:
                 print(self.progress(), flush=True)
 

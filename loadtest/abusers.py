@@ -1,4 +1,4 @@
-"""Those who try what they should not: a right refusal is a success, anything else a failure."""
+"""Those who try what they should not: the right refusal is a success, anything else a failure."""
 
 import random
 from dataclasses import dataclass
@@ -7,16 +7,12 @@ from typing import Any
 import websocket
 from locust import between, task
 
-from loadtest.noting import notebook
-from loadtest.settings import limits
-from loadtest.users.booth import FORGED_VOTE, FORM, Booth, note_answer, set_cookies
-from loadtest.users.screen import live_address
+from loadtest.ledgers import current
+from loadtest.viewers import websocket_url
+from loadtest.voters import FORGED_VOTE, FORM, JSON, PEOPLE, WEIGHTS, VotingUser, note_answer, report, set_cookies
 from proof.browser import Browser, cookies_of, voter_of
 
-JSON = {"Content-Type": "application/json"}
 FOREIGN = {"Origin": "http://elsewhere.example"}
-
-LIMITS = limits()
 
 
 @dataclass(frozen=True)
@@ -45,15 +41,15 @@ ABUSES = (
 )
 
 
-class Abuser(Booth):
-    """Sends one kind of abuse after the other. None of it may be counted, and the audit sees to that."""
+class Abuser(VotingUser):
+    """Sends one kind of abuse after another. None of it may be counted; the audit checks that."""
 
-    weight = LIMITS["weights"]["Abuser"]
-    wait_time = between(*LIMITS["people"]["think_seconds"])
+    weight = WEIGHTS["Abuser"]
+    wait_time = between(*PEOPLE["think_seconds"])
 
     @task(len(ABUSES))
     def send_what_must_be_refused(self) -> None:
-        """A request that is not exactly one vote from our page."""
+        """A request that is not exactly one vote from our own page."""
         abuse = random.choice(ABUSES)
         name = f"abuse: {abuse.name}"
         body: Any = abuse.body  # Locust takes bytes as well as text
@@ -61,7 +57,7 @@ class Abuser(Booth):
             if response.status_code == abuse.status:
                 response.success()
             elif response.status_code in (202, 303):
-                response.failure("accepted, though it must be refused")
+                response.failure("accepted, though it should be refused")
             else:
                 response.failure(f"{response.status_code} instead of {abuse.status}")
 
@@ -70,7 +66,7 @@ class Abuser(Booth):
         """A made-up cookie makes a new voter, never somebody else."""
         victim = f"{random.getrandbits(128):032x}"
         headers = JSON | {"Cookie": f"voter_id={victim}.c2lnbmF0dXJl"}
-        line = notebook.ledger.send(None, "a")
+        line = current.ledger.send(None, "a")
         with self.client.post(
             "/api/votes", data='{"vote": "a"}', headers=headers, name=FORGED_VOTE, catch_response=True
         ) as response:
@@ -82,7 +78,7 @@ class Abuser(Booth):
     @task(1)
     def watch_from_elsewhere(self) -> None:
         """Another website's page may not open the WebSocket."""
-        address = live_address(self.environment.parsed_options.result_url)
+        address = websocket_url(self.environment.parsed_options.result_url)
         failure: Exception | None = ConnectionError("the WebSocket opened for a foreign page")
         try:
             websocket.create_connection(address, timeout=10, origin=FOREIGN["Origin"]).close()
@@ -90,11 +86,4 @@ class Abuser(Booth):
             failure = None if refusal.status_code == 403 else ConnectionError(f"{refusal.status_code} instead of 403")
         except (OSError, websocket.WebSocketException) as error:
             failure = ConnectionError(type(error).__name__)
-        self.environment.events.request.fire(
-            request_type="WS",
-            name="abuse: foreign origin",
-            response_time=0.0,
-            response_length=0,
-            exception=failure,
-            context={},
-        )
+        report(self, "abuse: foreign origin", 0.0, failure)

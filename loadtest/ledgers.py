@@ -1,7 +1,7 @@
-"""Ledgers over the wire: at the end of a test each worker sends its own to the master, which audits them all."""
+"""The ledger that the users of this process write, and how workers hand theirs in to the master, which audits all."""
 
-import logging
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,49 @@ from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest.noting import notebook
 from loadtest.settings import data_folder
+from proof.ledger import Ledger, open_ledger
 
 CHUNK = "ledger"
 END = "ledger_end"
 CHUNK_CHARACTERS = 128 * 1024
 WAIT_SECONDS = 60.0
 
-log = logging.getLogger(__name__)
+
+class CurrentLedger:
+    """The ledger of the test that runs in this process; between tests there is none."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._ledger: Ledger | None = None
+        self.path: Path | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._ledger is not None
+
+    @property
+    def ledger(self) -> Ledger:
+        if self._ledger is None:
+            raise RuntimeError("no test is running")
+        return self._ledger
+
+    def open(self, path: Path) -> None:
+        self.close()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._ledger = self._stack.enter_context(open_ledger(path))
+        self.path = path
+
+    def close(self, *, within: float = 0.0) -> None:
+        """End the ledger; users may have been stopped while their votes were under way, whose answers are awaited."""
+        with gevent.Timeout(within, False):
+            while self._ledger is not None and self._ledger.under_way:
+                gevent.sleep(0.01)
+        self._stack.close()
+        self._ledger = None
+
+
+current = CurrentLedger()
 
 
 class Collector:
@@ -30,10 +64,10 @@ class Collector:
         self._missing: set[str] = set()
         runner.register_message(CHUNK, self._take)
         runner.register_message(END, self._end)
-        stop_before_quitting(runner)
+        _stop_before_quitting(runner)
 
     def begin(self, folder: Path) -> None:
-        """A test begins: its ledgers are to be here."""
+        """A test begins whose ledgers belong into this folder."""
         self._folder = folder
         self._missing = set()
 
@@ -48,7 +82,7 @@ class Collector:
                 gevent.sleep(0.1)
         if not self._missing:
             return ""
-        return f"the ledgers of {len(self._missing)} workers never came, so nobody can say what became of their votes"
+        return f"{len(self._missing)} workers never sent their ledgers, so nobody knows what became of their votes"
 
     def _take(self, environment: Environment, msg: Any, **_: Any) -> None:
         if self._folder is not None:
@@ -59,8 +93,8 @@ class Collector:
         self._missing.discard(msg.node_id)
 
 
-def stop_before_quitting(runner: MasterRunner) -> None:
-    """Let a headless master stop its workers, and hear from them, before it sends them home.
+def _stop_before_quitting(runner: MasterRunner) -> None:
+    """Let a headless master stop its workers, and hear from them, before it dismisses them.
 
     Locust's own `quit` ends the test first and stops the users on the workers afterwards.
     """
@@ -83,13 +117,13 @@ def stop_before_quitting(runner: MasterRunner) -> None:
     runner.quit = stop_and_quit  # type: ignore[method-assign]
 
 
-def own_ledger(number: int) -> Path:
+def worker_ledger(number: int) -> Path:
     """Where a worker keeps its ledger until the master has it."""
-    return data_folder() / "loadtest" / "workers" / f"{os.getpid()}-{id(notebook)}-{number}.jsonl"
+    return data_folder() / "loadtest" / "workers" / f"{os.getpid()}-{id(current)}-{number}.jsonl"
 
 
 def send_ledger(runner: WorkerRunner, path: Path) -> None:
-    """Send this worker's ledger, and forget it."""
+    """Send a worker's ledger to the master, and delete it."""
     with path.open(encoding="utf-8") as file:
         while chunk := file.read(CHUNK_CHARACTERS):
             runner.send_message(CHUNK, chunk)  # type: ignore[arg-type]  # any type that msgpack knows

@@ -1,1 +1,0 @@
-"""The users: people and programs that vote, watch and misbehave."""
