@@ -1,10 +1,12 @@
-"""Which services an edit concerns, and the one watcher that tells of edits."""
+"""Which services an edit concerns, and the one watcher that restarts them."""
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from watchfiles import Change, awatch
+
+from local.processes import Keeper
 
 # Who runs the code of a folder. Templates, style sheets and scripts are read when they are asked for: no restart.
 CONCERNED: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +40,16 @@ async def edits(project: Path) -> AsyncIterator[dict[str, str]]:
     async for changes in awatch(*places, watch_filter=matters, debounce=200, step=50):
         files = sorted(Path(path) for _, path in changes)
         yield {service: _shown(project, file) for file in files for service in concerned(project, file)}
+
+
+async def restart_on_edits(project: Path, keepers: Mapping[str, Keeper], say: Callable[[str], None]) -> None:
+    """Restart services, by their names, for as long as this runs."""
+    try:
+        async for concerned in edits(project):
+            for name in keepers.keys() & concerned.keys():
+                keepers[name].restart(f"{concerned[name]} changed")
+    except OSError as error:
+        say(f"edits are not noticed, because files can't be watched: {error}")
 
 
 def _shown(project: Path, file: Path) -> str:

@@ -35,6 +35,7 @@ class Process:
 
     def __init__(self, part: Part, *, say: Callable[[str], None], on_event: Callable[[], None]) -> None:
         self.is_ready = False
+        self._was_asked_to_stop = False
         self._part = part
         self._say = say
         self._on_event = on_event
@@ -71,8 +72,10 @@ class Process:
             self._on_event()
 
     def stop(self) -> None:
-        """Ask it to stop, by its own signal."""
-        self._signal(self._part.stop_signal, os.kill)
+        """Ask it to stop, by its own signal; once, because a service takes a second one for "at once"."""
+        if not self._was_asked_to_stop:
+            self._was_asked_to_stop = True
+            self._signal(self._part.stop_signal, os.kill)
 
     def kill(self) -> None:
         """End it now, with its children."""
@@ -97,7 +100,8 @@ class Process:
         self._on_event()
 
     def _signal(self, number: signal.Signals, send: Callable[[int, int], None]) -> None:
-        if self._popen.poll() is None:
+        self.poll()
+        if self.code is None:
             with contextlib.suppress(ProcessLookupError):
                 send(self.pid, number)
 
@@ -158,7 +162,7 @@ class Keeper:
     ) -> None:
         self.name = part.name
         self.prepared = asyncio.Event()
-        self.starts = 0  # that have succeeded or failed
+        self.starts = 0  # whether or not they succeeded; not those that another edit cut short
         self._part = part
         self._say = say
         self._on_change = on_change
@@ -246,7 +250,8 @@ class Keeper:
         old, new = self._current, self._start()
         self._on_change(self)
         await self._until(
-            lambda: new.is_ready or new.code is not None or bool(self._reason) or self._stopping, seconds=READY_SECONDS
+            lambda: new.is_ready or new.code is not None or bool(self._reason) or self._stopping,
+            seconds=READY_SECONDS,
         )
         if new.is_ready and new.code is None:
             self._current = new
@@ -254,6 +259,7 @@ class Keeper:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
             seconds = asyncio.get_running_loop().time() - began
+            self.starts += 1
             self._say(f"process {new.pid} has taken over from process {old.pid} ({seconds:.1f} s)")
         else:
             late = f"not ready after {READY_SECONDS:.0f} s" if new.code is None else ""
@@ -261,9 +267,9 @@ class Keeper:
             await self._end(new, self._part.stop_seconds)
             if not self._reason and not self._stopping:
                 problem = late or new.problem()
+                self.starts += 1
                 self._say(f"broken edit: {problem}; the version before it serves (process {old.pid})")
                 self._on_broken(problem)
-        self.starts += 1
         self._on_change(self)
 
     def _start(self) -> Process:

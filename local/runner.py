@@ -5,7 +5,6 @@ the service it needs only watchfiles.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from common.preflight import address_to_listen_on
 from common.settings import Settings, SettingsError
 from local import activation, running
-from local.edits import edits
+from local.edits import restart_on_edits
 from local.errors import LocalError
 from local.log import Log
 from local.parts import SERVICES, Part
@@ -59,37 +58,27 @@ async def run(part: Part, data: Path) -> None:
     """Keep the service running, until a signal; raises LocalError if it can't be run at all."""
     stop, failures = asyncio.Event(), list[LocalError]()
     log = Log(sys.stdout.fileno(), colour=False)
-
-    def fail(error: LocalError) -> None:
-        failures.append(error)
-        stop.set()
-
     keeper = Keeper(
         part,
         say=log.plain,
         on_change=lambda _: None,
         on_broken=partial(running.tell_broken, data, part.name),
-        on_failure=fail,
+        on_failure=failures.append,
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCHLD, keeper.poll)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    tasks = [asyncio.create_task(keeper.run()), asyncio.create_task(_restart_on_edits(keeper))]
+    keeping = asyncio.create_task(keeper.run())
+    keeping.add_done_callback(lambda _: stop.set())
+    watching = asyncio.create_task(restart_on_edits(PROJECT, {part.name: keeper}, log.plain))
     await stop.wait()
-    tasks[1].cancel()
+    watching.cancel()
     await keeper.stop()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*tasks)
+    await keeping
     log.close()
     if failures:
         raise failures[0]
-
-
-async def _restart_on_edits(keeper: Keeper) -> None:
-    async for concerned in edits(PROJECT):
-        if keeper.name in concerned:
-            keeper.restart(f"{concerned[keeper.name]} changed")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Facts:
     elsewhere: dict[str, str] = field(default_factory=dict)
     # None while it does not run, for example between a crash and the restart.
     pid: int | None = None
-    # How often a process of it was started, whether or not that one ever served.
+    # How many starts of it have come to an end, whether or not the new process ever served.
     starts: int = 0
 
 

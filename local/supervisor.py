@@ -134,21 +134,16 @@ class _Supervisor:
     def _restart_requested(self) -> None:
         keepers = {keeper.name: keeper for keeper in self._all()}
         for name in running.take_requests(self._plan.data, keepers):
-            keepers[name].restart("asked to restart")
+            keepers[name].restart("make restart")
 
     async def _reload(self) -> None:
         services = {keeper.name: keeper for keeper in self._services}
         if not services:
             return
         # Imported here, because who runs a server only has nothing to watch.
-        from local.edits import edits
+        from local.edits import restart_on_edits
 
-        try:
-            async for concerned in edits(PROJECT):
-                for name in services.keys() & concerned.keys():
-                    services[name].restart(f"{concerned[name]} changed")
-        except OSError as error:
-            self._log.line(OWN_NAME, f"edits are not noticed, because files can't be watched: {error}")
+        await restart_on_edits(PROJECT, services, partial(self._log.line, OWN_NAME))
 
     async def _announce(self) -> None:
         # What answers before that is a server that an earlier run left behind.

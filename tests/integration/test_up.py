@@ -176,7 +176,7 @@ def test_restart_returns_when_another_process_runs(shared: Up, name: str) -> Non
     assert output.endswith(f": process {after[name]} replaces process {before[name]}\n")
     assert {part for part in NAMES if before[part] != after[part]} == {name}
     eventually(lambda: before[name] not in alive(), within=STOP_SECONDS)
-    shared.until_line(rf"{name} +\| asked to restart: restarting", after=seen)
+    shared.until_line(rf"{name} +\| make restart: restarting", after=seen)
     assert shared.vote("a") == httpx.codes.ACCEPTED
 
 
