@@ -78,15 +78,15 @@ async def measure(number: int, folder: Path, database_url: str) -> None:
             await asyncio.sleep(SETTLE_SECONDS)
             old, new = result.serving, result.start()
             await asyncio.to_thread(new.until_ready)
-            before, used = [memory(each) for each in (old, new)], time.process_time()
+            before, used = [memory(each) for each in (old, new)], [processor(new), time.process_time()]
             began = time.monotonic()
             old.process.send_signal(signal.SIGTERM)
             await asyncio.to_thread(old.process.wait)
             ended = time.monotonic() - began
             await asyncio.gather(*(viewer.shown.wait() for viewer in viewers))
             report(viewers, began)
-            print(f"  the old one ended after {ended:.2f} s; processor: the new one {processor(new):.2f} s since it")
-            print(f"  began, the viewers {time.process_time() - used:.2f} s")
+            print(f"  the old one ended after {ended:.2f} s; processor's time meanwhile: the new one")
+            print(f"  {processor(new) - used[0]:.2f} s, the viewers {time.process_time() - used[1]:.2f} s")
             await asyncio.sleep(SETTLE_SECONDS)
             print(f"  memory: the old one {before[0]:.0f} MB; the new one {before[1]:.0f}, then {memory(new):.0f}")
 

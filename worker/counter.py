@@ -35,6 +35,7 @@ STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon a
 
 HANDED_OVER = "counting_handed_over"  # the channel on which a worker that stops says when it counted last
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock without a notification
+NOTIFIED_SECONDS = 0.1  # from the release of the lock until the notification is there, at most
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
 MOMENT_SECONDS = 0.01
@@ -231,7 +232,8 @@ class _Worker:
         while not self._stop.is_asked and not await _try_lock(connection):
             self._status.stands_by()
             handed_over_at = await self._stop.unless(_next_time(heard, STAND_BY_SECONDS))
-        return handed_over_at
+        # it may have asked between the release and the notification
+        return handed_over_at or await self._stop.unless(_next_time(heard, NOTIFIED_SECONDS))
 
     async def _count(self, connection: Connection, handed_over_at: float | None) -> None:
         progress = _Progress()

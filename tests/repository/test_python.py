@@ -20,6 +20,7 @@ SLEEPERS = {
     Path("tests/integration/test_lifecycle.py"),  # nothing says that a cancellation does not come
     Path("tests/measure_viewers.py"),  # a measurement, which takes time
     Path("tests/clients.py"),  # so do slow senders
+    Path("tests/measure_viewers.py"),  # it is no test
     Path("tests/integration/test_handover_of_vote.py"),  # its voters think
     Path("tests/robustness/test_slow_clients.py"),  # its clients send a byte a second
 }
