@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from proof.system import AS_IT_COMES
+from proof.system import DEFAULTS
 
 PROJECT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -47,7 +47,7 @@ def results_folder(name: str) -> Path:
 
 def clean_environment() -> dict[str, str]:
     """Our environment without what would lead a contender to other servers, folders or settings."""
-    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED | AS_IT_COMES.keys()}
+    return {name: value for name, value in os.environ.items() if name not in NOT_INHERITED | DEFAULTS.keys()}
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from bench.edits.edit import PACKAGE, REQUIREMENT, Edit
 from bench.processes import Shell, first_line, free_port, memory_bytes, stop
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import running
-from proof.look import Where
+from proof.state import Where
 from proof.waiting import TooLate, eventually
 
 TITLES = {

@@ -17,8 +17,8 @@ import httpx
 from bench.settings import BenchError
 from proof.audit import Report, audit
 from proof.ledger import Cast, Outcome, open_ledger, read_ledger
-from proof.look import NOT_YET, Patience, Where, look_after, look_before
 from proof.register import read_register
+from proof.state import NOT_YET, Patience, Where, read_baseline, read_state
 from proof.voters import ANSWER_SECONDS as VOTER_SECONDS
 from proof.voters import Kind, Manner, vote_until
 
@@ -74,7 +74,7 @@ def traffic(folder: Path, vote_url: str, result_url: str, where: Where) -> Itera
     """Vote, and ask for the ballot and the dashboard, until the end; then audit the votes."""
     folder.mkdir(parents=True)
     found, enough, ledger = Traffic(), threading.Event(), folder / "ledger-voters.jsonl"
-    before = _looked(look_before(where, PATIENCE))
+    before = _looked(read_baseline(where, PATIENCE))
     with ThreadPoolExecutor(1, "traffic") as pool:
         going = pool.submit(asyncio.run, _go_on(vote_url, result_url, ledger, found.requests, enough))
         try:
@@ -82,7 +82,7 @@ def traffic(folder: Path, vote_url: str, result_url: str, where: Where) -> Itera
         finally:
             enough.set()
         going.result()
-    after = _looked(look_after(where, before, folder, PATIENCE))
+    after = _looked(read_state(where, before, folder, PATIENCE))
     found.requests += map(request_of, read_ledger(ledger))
     found.report = audit(read_register(folder), before, after)
     (folder / "audit.json").write_text(json.dumps(found.report.as_json(), indent=2) + "\n", encoding="utf-8")
