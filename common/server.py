@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def listening(
-    app: ASGIFramework, config: Config, crowd: ConnectionLimiter, handed: Sequence[socket.socket] = ()
+    app: ASGIFramework, config: Config, limiter: ConnectionLimiter, handed: Sequence[socket.socket] = ()
 ) -> AsyncIterator["Server"]:
     """Within it the application can be served, from `begin` on; at its end every connection ends.
 
@@ -45,7 +45,7 @@ async def listening(
         sockets = list(handed) or _open(config)
         for each in sockets:
             prepare(each)
-        server = Server(app, config, crowd, sockets)
+        server = Server(app, config, limiter, sockets)
         looking = asyncio.create_task(server.look_after())
         try:
             yield server
@@ -108,11 +108,11 @@ class Server:
     """The connections of a service."""
 
     def __init__(
-        self, app: ASGIFramework, config: Config, crowd: ConnectionLimiter, sockets: list[socket.socket]
+        self, app: ASGIFramework, config: Config, limiter: ConnectionLimiter, sockets: list[socket.socket]
     ) -> None:
         self._app = app
         self._config = config
-        self._crowd = crowd
+        self._limiter = limiter
         self._sockets = sockets
         self._tls: SSLContext | None = config.create_ssl_context()
         self._loop = asyncio.get_running_loop()
@@ -179,7 +179,7 @@ class Server:
             except OSError:
                 self._wait_for_files(listener)
                 return
-            place = self._crowd.admit(address[0])
+            place = self._limiter.admit(address[0])
             if place is None:
                 connection.close()
                 continue
@@ -190,7 +190,7 @@ class Server:
 
     def _wait_for_files(self, listener: socket.socket) -> None:
         """A socket that can be read and not accepted would keep the event loop busy with nothing else."""
-        self._crowd.no_files_left()
+        self._limiter.no_files_left()
         self._loop.remove_reader(listener)
         self._loop.call_later(FILES_SECONDS, self._take_again, listener)
 
@@ -219,6 +219,6 @@ class Server:
                 self._is_lost(connection)
 
     def _is_lost(self, connection: Connection) -> None:
-        self._crowd.leave(self._connections.pop(connection))
+        self._limiter.leave(self._connections.pop(connection))
         if not self._connections:
             self._is_empty.set()
