@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from watchfiles import Change, awatch
@@ -39,7 +40,15 @@ async def edits(project: Path) -> AsyncIterator[dict[str, str]]:
 
     async for changes in awatch(*places, watch_filter=matters, debounce=200, step=50):
         files = sorted(Path(path) for _, path in changes)
+        for file in files:
+            forget_compiled(file)
         yield {service: _shown(project, file) for file in files for service in concerned(project, file)}
+
+
+def forget_compiled(file: Path) -> None:
+    """Remove what Python compiled of it: it takes two edits of one size within one second for the same."""
+    if file.suffix == ".py":
+        Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 async def restart_on_edits(project: Path, keepers: Mapping[str, Keeper], say: Callable[[str], None]) -> None:

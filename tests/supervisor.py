@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.services import PROJECT
-from tests.waiting import BUSY_SECONDS, eventually
+from tests.waiting import eventually
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -66,7 +66,7 @@ class Process:
         """Ask it to end, and wait until it has; returns how long that took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(STOP_SECONDS + BUSY_SECONDS)
+        self.process.wait(60)
         assert self.process.returncode == 0
         assert self.has_told("STOPPING=1")
         return time.monotonic() - began

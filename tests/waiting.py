@@ -6,20 +6,31 @@ from typing import TypeVar
 
 from proof.waiting import eventually, eventually_async
 
-__all__ = ["BUSY_SECONDS", "eventually", "eventually_async", "in_time"]
+__all__ = ["BUSY_SECONDS", "eventually", "eventually_async", "in_time", "is_quick"]
 
 T = TypeVar("T")
 
 BUSY_SECONDS = 2.0  # what a machine with other things to do may add to a timer's own time
 
 
-def in_time(do: Callable[[], T], *, within: float, tries: int = 3) -> T:
-    """Do it within this time. A busy machine may hold it up now and then; what is too slow is so each time."""
-    took = []
+def is_quick(measure: Callable[[], float], *, within: float, tries: int = 3) -> None:
+    """What `measure` does, and gives the seconds of, takes less than this; a busy machine may hold it up now and then."""
+    took: list[float] = []
     for _ in range(tries):
-        began = time.monotonic()
-        done = do()
-        took.append(time.monotonic() - began)
+        took.append(measure())
         if took[-1] < within:
-            return done
+            return
     raise AssertionError(f"it took {took} s, where {within:g} s are promised")
+
+
+def in_time(do: Callable[[], T], *, within: float) -> T:
+    """Do it, within this time."""
+    done: list[T] = []
+
+    def measure() -> float:
+        began = time.monotonic()
+        done.append(do())
+        return time.monotonic() - began
+
+    is_quick(measure, within=within)
+    return done[-1]
