@@ -14,7 +14,7 @@ BUSY_SECONDS = 2.0  # what a machine with other things to do may add to a timer'
 
 
 def is_quick(measure: Callable[[], float], *, within: float, tries: int = 3) -> None:
-    """What `measure` does, and gives the seconds of, takes less than this; a busy machine may hold it up now and then."""
+    """What `measure` does and returns the seconds of takes less than this; a busy machine may hold it up."""
     took: list[float] = []
     for _ in range(tries):
         took.append(measure())
