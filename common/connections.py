@@ -5,6 +5,7 @@ them, twice a second, ends those whose time is over: a timer for each would be b
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 from enum import Enum
 from typing import cast
@@ -17,6 +18,7 @@ from common.protocols import Conversation, Ends
 
 # From the connection, or the last answer on it, until the next request's headers are complete.
 HEADERS_SECONDS = 5.0
+LAST_CALL_SECONDS = 3.0  # the same while the service stops; longer than people and programs who are busy pause
 EXCHANGE_SECONDS = 45.0  # from there until the answer is taken: the body has 10 s of it, a client that reads the rest
 UNREAD_SECONDS = 30.0  # how long a client may take nothing of what waits for it
 UNSENT_BYTES = 16 * 1024  # of an answer, or of snapshots, that wait here: whoever answers waits while there are more
@@ -72,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its type
         self._transport.set_write_buffer_limits(UNSENT_BYTES)
         self._taken_at = self._loop.time()
-        self._ends = self._taken_at + HEADERS_SECONDS
+        self._ends = self._taken_at + self._silence_seconds()
         ends = Ends(self._is_tls, _address(self._transport, "peername"), _address(self._transport, "sockname"))
         self.conversation = Conversation(self._app, self._config, self, ends)
 
@@ -139,7 +141,7 @@ class Connection(asyncio.Protocol):
     def is_free(self) -> None:
         """It is answered, and another one may come."""
         self._state = State.FREE
-        self._ends = self._loop.time() + HEADERS_SECONDS
+        self._ends = self._loop.time() + self._silence_seconds()
 
     def is_watched(self) -> None:
         """It has become a WebSocket."""
@@ -159,6 +161,14 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
 
     # What the server calls.
+
+    def last_call(self, now: float) -> None:
+        """The service stops: who is silent may ask once more, and soon."""
+        self.is_last_call = True
+        if self.conversation is not None:
+            if self._state in (State.NEW, State.FREE):
+                self._ends -= HEADERS_SECONDS - LAST_CALL_SECONDS
+            self.look(now)
 
     def look(self, now: float) -> None:
         """End it if its time is over."""
@@ -185,15 +195,25 @@ class Connection(asyncio.Protocol):
         """The service ends now."""
         self._transport.abort()
 
+    def _silence_seconds(self) -> float:
+        return LAST_CALL_SECONDS if self.is_last_call else HEADERS_SECONDS
+
     def _end_idle(self) -> None:
         assert self.conversation is not None
-        ENDED.labels(self._state.value).inc()
-        self._is_hung_up = True  # nothing has come that is not read: no need to linger
-        self.conversation.close()
+        if not _has_come(self._transport):  # a request that has is answered
+            ENDED.labels(self._state.value).inc()
+            self.conversation.close()
 
     def _end(self) -> None:
         ENDED.labels(self._state.value).inc()
         self._transport.abort()
+
+
+def _has_come(transport: asyncio.Transport) -> bool:
+    """Whether the kernel has something for us that the event loop has not handed on yet."""
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:

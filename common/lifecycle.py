@@ -1,7 +1,8 @@
 """How a service runs and ends.
 
 The signals are ours: the first makes the service not ready, ends what would go on for ever, and stops the server as
-soon as the last answer is given, or at a deadline; the second ends the process at once.
+soon as the last connection has ended, or at a deadline; the second ends the process at once. Where a supervisor keeps
+the sockets, a new process serves before the old one gets its signal (`common/systemd.py`).
 """
 
 import asyncio
@@ -12,10 +13,11 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 import uvloop
+from hypercorn.config import Config
 from hypercorn.typing import (
     ASGIFramework,
     ASGIReceiveCallable,
@@ -27,22 +29,30 @@ from hypercorn.typing import (
 from quart import Quart
 from quart.asgi import ASGIHTTPConnection
 
+from common import systemd
 from common.crowd import Crowd, allow_many_files
 from common.lag import watch_lag
 from common.logs import configure_logs
 from common.ops import Health
 from common.origin import Gate
-from common.server import PatientConfig, listening
+from common.server import Server, listening
 from common.settings import NO_LIMITS, ConnectionLimits, Settings, SettingsError
 from common.tasks import end
 from common.traces import traces
 from common.unread import unread
 from common.viewer_stream import MAX_MESSAGE_BYTES
 
-STOP_SECONDS = 3.0  # from the first signal until the server is ended, whatever still hangs on it
-FLUSH_SECONDS = 0.1  # from the last answer until the server is ended: its bytes may still be on their way out
+# From the first signal until the server is ended, whatever still hangs on it. Whoever asks at the end of
+# LAST_CALL_SECONDS still has time to be answered.
+STOP_SECONDS = 4.5
+
+Wait = Callable[[], Coroutine[Any, Any, object]]
 
 log = structlog.get_logger()
+
+
+async def nothing() -> None:
+    """What needs no time."""
 
 
 class CannotStart(Exception):
@@ -82,49 +92,66 @@ async def serve(
     tls: tuple[str, str] | None = None,
     limits: ConnectionLimits = NO_LIMITS,
     loops: tuple[Coroutine[Any, Any, None], ...] = (),
-    close: Callable[[], None] = lambda: None,
+    purpose: Literal["http", "metrics"] = "http",
+    ready: Wait = nothing,
+    close: Wait = nothing,
 ) -> None:
-    """Serve the application beside its loops until a signal comes; `close` ends answers that go on by nature.
+    """Serve the application beside its loops until a signal comes.
 
-    A loop that fails ends the service with its error: better started again than half alive. `tls` are the paths of
-    certificate and key. Raises CannotStart.
+    `purpose` names the sockets that a supervisor may hand over. `ready` returns when the service can do its work, and
+    `close` when what goes on by nature has ended. A loop that fails ends the service with its error: better started
+    again than half alive. `tls` are the paths of certificate and key. Raises CannotStart.
     """
     app.asgi_http_class = _Finishing
+    answers, config = _Answers(Gate(app)), _config(bind, tls)
     with stop_on_signals() as stop:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(loop) for loop in (*loops, watch_lag())]
             try:
-                await _serve_until(stop, app, _config(bind, tls), limits, health, close)
+                handed = systemd.take_sockets(purpose)
+                async with listening(answers, config, Crowd(limits), handed) as server:
+                    # The old process serves as long as we are not ready; without one, we say why we are not.
+                    opens_at_once = purpose == "metrics" or not handed
+                    await _serve_until(stop, server, ready, opens_at_once=opens_at_once)
+                    await _end_gently(server, answers, health, close)
+            except systemd.NotAListener as error:
+                raise CannotStart(str(error)) from error
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise PortTaken(config.bind[0]) from error
+                raise
             finally:
                 await end(*others)
 
 
-async def _serve_until(
-    stop: asyncio.Event,
-    app: ASGIFramework,
-    config: PatientConfig,
-    limits: ConnectionLimits,
-    health: Health,
-    close: Callable[[], None],
-) -> None:
-    answers = _Answers(Gate(app))
+async def _serve_until(stop: asyncio.Event, server: Server, ready: Wait, *, opens_at_once: bool) -> None:
+    """Take connections from when the service is ready, or at once; say when it is, and return at the signal."""
+    stopping, getting_ready = asyncio.create_task(stop.wait()), asyncio.create_task(ready())
     try:
-        async with listening(answers, config, Crowd(limits)) as server:
-            log.info("serving", address=config.bind[0], tls=config.ssl_enabled)
-            await stop.wait()
-            health.stopping = True
-            close()
-            server.stop_taking()
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await answers.all_given()
-            except TimeoutError:
-                log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
-            await asyncio.sleep(FLUSH_SECONDS)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(config.bind[0]) from error
-        raise
+        if opens_at_once:
+            server.begin()
+        await asyncio.wait({stopping, getting_ready}, return_when=asyncio.FIRST_COMPLETED)
+        if getting_ready.done():
+            getting_ready.result()
+            if not opens_at_once:
+                server.begin()
+            systemd.notify("READY=1")
+        await stopping
+    finally:
+        await end(stopping, getting_ready)
+
+
+async def _end_gently(server: Server, answers: "_Answers", health: Health, close: Wait) -> None:
+    """Answer everybody who has asked or is about to, and say goodbye, for as long as there is time."""
+    systemd.notify("STOPPING=1")
+    health.stopping = True
+    server.stop_taking()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await asyncio.gather(close(), server.drained(), answers.all_given())
+    except TimeoutError:
+        if answers.are_open:
+            log.warning("stopped_with_open_answers", waited_seconds=STOP_SECONDS)
 
 
 class _Finishing(ASGIHTTPConnection):
@@ -181,12 +208,16 @@ class _Answers:
             if self._open == 0:
                 self._none_open.set()
 
+    @property
+    def are_open(self) -> bool:
+        return not self._none_open.is_set()
+
     async def all_given(self) -> None:
         await self._none_open.wait()
 
 
-def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> PatientConfig:
-    config = PatientConfig()
+def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> Config:
+    config = Config()
     host, port = bind
     config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
     if tls is not None:

@@ -50,7 +50,7 @@ log = structlog.get_logger()
 class Wire(Protocol):
     """The connection, as its protocol needs it."""
 
-    is_last_call: bool  # the service stops: no more requests on this connection
+    is_last_call: bool  # the service stops: the next answer says that it is the last
 
     def write(self, data: bytes) -> None: ...
     async def drained(self) -> None: ...
@@ -291,7 +291,7 @@ class Conversation:
         return (
             self._h11.their_state is h11.SEND_BODY
             or self._requests >= MAX_REQUESTS
-            or self._wire.is_last_call
+            or (self._wire.is_last_call and not self._is_paused)  # a request that has come already is answered
             or self._viewer is not None
         )
 
@@ -319,7 +319,7 @@ class Conversation:
         self._leave_stream()
         if self._is_over:
             return
-        if self._viewer is not None or self._wire.is_last_call or not self._is_whole():
+        if self._viewer is not None or not self._is_whole():
             self.close()
             return
         self._h11.start_next_cycle()

@@ -1,5 +1,7 @@
 """The server: takes connections, looks after them, and ends them. It stands where Hypercorn's own has no limits.
 
+At its end it loses no request: see `Server.stop_taking`.
+
 Hypercorn's `asyncio/run.py` hands each connection that the system takes to a task; nobody counts them, a TLS client may
 take a minute for its handshake and half of one for its goodbye, and HTTP/2 is a protocol of its own. Of Hypercorn
 remain its settings, its sockets, and what makes ASGI of HTTP (`common/protocols.py`).
@@ -7,13 +9,13 @@ remain its settings, its sockets, and what makes ASGI of HTTP (`common/protocols
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from ssl import SSLContext
 from typing import Any
 
 import structlog
-from hypercorn.config import Config, Sockets
+from hypercorn.config import Config
 from hypercorn.typing import ASGIFramework
 
 from common.connections import UNREAD_SECONDS, Connection
@@ -31,36 +33,44 @@ SEND_BUFFER_BYTES = 32 * 1024  # in the kernel, which by itself would keep megab
 log = structlog.get_logger()
 
 
-class PatientConfig(Config):
-    """Hypercorn's settings, with sockets that don't wait for ever and don't hold much."""
-
-    def create_sockets(self) -> Sockets:
-        """The listening sockets, which every connection takes after.
-
-        What is left in the kernel of a connection that we have ended ends as well; macOS has no such option.
-        """
-        sockets = super().create_sockets()
-        for each in (*sockets.secure_sockets, *sockets.insecure_sockets):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_SECONDS * 1000))
-        return sockets
-
-
 @asynccontextmanager
-async def listening(app: ASGIFramework, config: Config, crowd: Crowd) -> AsyncIterator["Server"]:
-    """Within it the application is served; at its end every connection ends. Raises OSError if the port is taken."""
+async def listening(
+    app: ASGIFramework, config: Config, crowd: Crowd, handed: Sequence[socket.socket] = ()
+) -> AsyncIterator["Server"]:
+    """Within it the application can be served, from `begin` on; at its end every connection ends.
+
+    On the sockets that were handed over, or else on those of the settings; raises OSError if their port is taken.
+    """
     async with _alive(app):
-        sockets = config.create_sockets()
-        server = Server(app, config, crowd, [*sockets.secure_sockets, *sockets.insecure_sockets])
+        sockets = list(handed) or _open(config)
+        for each in sockets:
+            prepare(each)
+        server = Server(app, config, crowd, sockets)
         looking = asyncio.create_task(server.look_after())
         try:
-            server.begin()
             yield server
         finally:
             server.stop_taking()
             await end(looking)
             await server.end()
+
+
+def _open(config: Config) -> list[socket.socket]:
+    opened = config.create_sockets()
+    return [*opened.secure_sockets, *opened.insecure_sockets]
+
+
+def prepare(listener: socket.socket) -> None:
+    """Set what every connection inherits: none waits for ever, or holds much.
+
+    What is left in the kernel of a connection that we have ended ends as well; macOS has no such option.
+    """
+    listener.setblocking(False)
+    listener.set_inheritable(False)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_SECONDS * 1000))
 
 
 @asynccontextmanager
@@ -106,23 +116,33 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._connections: dict[Connection, str] = {}  # with the place that each takes
         self._beginning: set[asyncio.Task[None]] = set()
-        self._is_last_call = False
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def begin(self) -> None:
         """Take connections."""
         for each in self._sockets:
             each.listen(BACKLOG)
             self._loop.add_reader(each, self._take, each)
+            host, port = each.getsockname()[:2]
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            log.info("serving", address=address, tls=self._config.ssl_enabled)
 
     def stop_taking(self) -> None:
-        """Take no more connections; each that there is has its last answer."""
-        self._is_last_call = True
+        """Take no more connections; each that there is may ask once more, and is told that this is its last answer.
+
+        The sockets are closed and not shut down: where another process has them too, it takes those who wait.
+        """
         for each in self._sockets:
             self._loop.remove_reader(each)
             each.close()
         self._sockets = []
-        for connection in self._connections:
-            connection.is_last_call = True
+        for connection in list(self._connections):
+            connection.last_call(self._loop.time())
+
+    async def drained(self) -> None:
+        """Return when every connection has ended."""
+        await self._is_empty.wait()
 
     async def end(self) -> None:
         """End every connection, and what is still being answered."""
@@ -162,7 +182,7 @@ class Server:
                 connection.close()
                 continue
             connection.setblocking(False)
-            task = self._loop.create_task(self._make(connection, place))
+            task = self._loop.create_task(self._make(self._expect(place), connection))
             self._beginning.add(task)
             task.add_done_callback(self._beginning.discard)
 
@@ -176,10 +196,14 @@ class Server:
         if listener in self._sockets:
             self._loop.add_reader(listener, self._take, listener)
 
-    async def _make(self, taken: socket.socket, place: str) -> None:
+    def _expect(self, place: str) -> Connection:
+        """One that is as good as there: whoever stops waits for it."""
         connection = Connection(self._app, self._config, self._tls is not None, self._is_lost)
-        connection.is_last_call = self._is_last_call
         self._connections[connection] = place
+        self._is_empty.clear()
+        return connection
+
+    async def _make(self, connection: Connection, taken: socket.socket) -> None:
         seconds = HANDSHAKE_SECONDS if self._tls else None
         try:
             await self._loop.connect_accepted_socket(
@@ -194,3 +218,5 @@ class Server:
 
     def _is_lost(self, connection: Connection) -> None:
         self._crowd.leave(self._connections.pop(connection))
+        if not self._connections:
+            self._is_empty.set()

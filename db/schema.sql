@@ -1,4 +1,5 @@
--- The whole schema, safe to run again. The worker applies it each time it begins to count, under its lock.
+-- The whole schema, safe to run again. A worker applies it each time it gets ready to count, while another one may be
+-- counting.
 --
 -- Statement-level triggers keep `tallies` right whoever writes to `votes`, psql included, so that a dashboard reads as
 -- many rows as there are options, however many votes there are. They have their owner's rights (SECURITY DEFINER), so

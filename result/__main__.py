@@ -1,5 +1,7 @@
 """Runs the result service: `python -m result`."""
 
+import asyncio
+
 from common.lifecycle import run, serve
 from common.ops import Health
 from common.settings import Settings
@@ -14,6 +16,7 @@ from result.watch import watch_tally
 async def main(settings: Settings) -> None:
     """Keep the board fresh, and serve it until a signal comes; Redis is only looked at, by the pipeline page."""
     viewers = Viewers()
+    tried = asyncio.Event()
     board = Board(settings.ballot, viewers)
     health = Health({"tally": board.check})
     async with (
@@ -29,7 +32,8 @@ async def main(settings: Settings) -> None:
             health=health,
             tls=settings.tls,
             limits=settings.connection_limits,
-            loops=(watch_tally(settings.database_url, board.show, viewers.count), board.beat()),
+            loops=(watch_tally(settings.database_url, board.show, viewers.count, tried), board.beat()),
+            ready=tried.wait,
             close=viewers.close,
         )
 

@@ -13,7 +13,7 @@ from common.origin import is_foreign
 from result.viewers import Viewers
 
 PATH = "/ws"
-GOING_AWAY = 1001
+SERVICE_RESTART = 1012  # the page connects again at once
 
 
 def add_live(app: Quart, viewers: Viewers) -> None:
@@ -42,15 +42,13 @@ class Live:
     async def _show(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
         left = asyncio.create_task(_has_left(receive))
-        closed = asyncio.create_task(self._viewers.closed.wait())
         try:
-            with self._viewers.watching(send):
-                await asyncio.wait({left, closed}, return_when=asyncio.FIRST_COMPLETED)
+            with self._viewers.watching(send) as has_to_go:
+                await asyncio.wait({left, has_to_go}, return_when=asyncio.FIRST_COMPLETED)
             if not left.done():
-                await send({"type": "websocket.close", "code": GOING_AWAY, "reason": "the service restarts"})
+                await send({"type": "websocket.close", "code": SERVICE_RESTART, "reason": "the service restarts"})
         finally:
             left.cancel()
-            closed.cancel()
 
 
 async def _has_left(receive: ASGIReceiveCallable) -> None:

@@ -5,6 +5,7 @@ is slow gets a task of its own, until it has caught up: waking a task for each t
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from result.news import News
 VIEWERS = Gauge("viewers", "Open dashboards.")
 SENT = Counter("snapshots_sent", "Snapshots that were sent, to all dashboards together.")
 DROPPED = Counter("snapshots_dropped", "Snapshots that slow dashboards missed, because a newer one was there already.")
+
+# When the service stops, viewers are let go one after the other, so that they don't come to the next one all at once.
+LET_GO_PER_SECOND = 2000
+LET_GO_WITHIN_SECONDS = 2.0
 
 AT_A_TIME = 50  # viewers who are told before others in this process have their turn
 
@@ -36,7 +41,7 @@ class Viewers:
     """Sends every viewer the newest snapshot."""
 
     def __init__(self) -> None:
-        self.closed = asyncio.Event()
+        self._is_closed = False
         self._newest: _Shown | None = None
         self._all: set[_Viewer] = set()
         self._round: asyncio.Task[None] | None = None
@@ -52,19 +57,30 @@ class Viewers:
         """How many watch."""
         return len(self._all)
 
-    def close(self) -> None:
-        """Tell whoever serves viewers to let them go."""
-        self.closed.set()
+    async def close(self) -> None:
+        """Let all go, one after the other."""
+        self._is_closed = True
+        viewers = list(self._all)
+        pause = min(1 / LET_GO_PER_SECOND, LET_GO_WITHIN_SECONDS / (len(viewers) or 1))
+        began = time.monotonic()
+        for number, viewer in enumerate(viewers):
+            await asyncio.sleep(began + number * pause - time.monotonic())
+            viewer.let_go()
 
     @contextmanager
-    def watching(self, send: ASGISendCallable) -> Iterator[None]:
-        """Within it somebody is sent the newest snapshot at once, and again whenever there is a newer one."""
+    def watching(self, send: ASGISendCallable) -> Iterator[asyncio.Future[None]]:
+        """Within it somebody is sent the newest snapshot at once, and again whenever there is a newer one.
+
+        The future is done when the viewer has to go.
+        """
         viewer = _Viewer(send, lambda: self._newest)
         self._all.add(viewer)
         VIEWERS.set(len(self._all))
         viewer.tell()
+        if self._is_closed:
+            viewer.let_go()
         try:
-            yield
+            yield viewer.has_to_go
         finally:
             self._all.discard(viewer)
             VIEWERS.set(len(self._all))
@@ -89,6 +105,12 @@ class _Viewer:
         self._last: int | None = None
         self._sending: asyncio.Task[None] | None = None  # what could not be sent without a wait
         self._has_left = False
+        self.has_to_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def let_go(self) -> None:
+        """It is to connect again, to another process."""
+        if not self.has_to_go.done():
+            self.has_to_go.set_result(None)
 
     def tell(self) -> None:
         """Send the newest snapshot, unless one is still being sent: that one is followed by the newest."""

@@ -75,9 +75,16 @@ def pause_seconds(viewers: int) -> float:
 
 
 async def watch_tally(
-    database_url: str, show: Callable[[Tally], None], count_viewers: Callable[[], int] = lambda: 0
+    database_url: str,
+    show: Callable[[Tally], None],
+    count_viewers: Callable[[], int] = lambda: 0,
+    tried: asyncio.Event | None = None,
 ) -> None:
-    """Read the tally after each change and show it, for ever, through lost connections."""
+    """Read the tally after each change and show it, for ever, through lost connections.
+
+    `tried` is set when it has been read, or could not be.
+    """
+    tried = tried or asyncio.Event()
     pause, longest = BACK_OFF_SECONDS
     connected = None
     server = Reachable("postgresql")
@@ -91,8 +98,10 @@ async def watch_tally(
                         log.info("watching_the_tally")
                     connected, pause = True, BACK_OFF_SECONDS[0]
                     show(tally)
+                    tried.set()
         except Unavailable as error:
             server.is_lost()
+            tried.set()
             if connected is not False:
                 log.warning("waiting_for_postgresql", problem=str(error) or type(error).__name__)
             connected = False

@@ -1,5 +1,8 @@
 """Runs the vote service: `python -m vote`."""
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from common.counting import DELAYED_SECONDS
@@ -9,13 +12,15 @@ from common.overview import Overview
 from common.queue_watch import QueueWatch
 from common.roll import Roll
 from common.settings import DEVELOPMENT_KEY, Settings
-from common.vote_queue import VoteQueue
+from common.vote_queue import QueueUnavailable, VoteQueue
 from vote.announce import announce
 from vote.app import create_app
 from vote.door import Door
 from vote.exchange import exchange_counts
 from vote.poll import Poll
 from vote.pusher import VotePusher
+
+READY_SECONDS = 1.5  # for Redis; one that is away is waited for with each vote
 
 log = structlog.get_logger()
 
@@ -31,7 +36,23 @@ async def main(settings: Settings) -> None:
         counts = exchange_counts(settings.redis_address, door.limits)
         loops = (pusher.run(), watch.run(), poll.watch(queue), counts, announce(settings.redis_address))
         bind = (settings.host, settings.vote_port)
-        await serve(app, bind=bind, health=health, tls=settings.tls, limits=settings.connection_limits, loops=loops)
+
+        async def ready() -> None:
+            """Return when votes have a way to the queue and pages know the poll, as far as Redis is there."""
+            with suppress(QueueUnavailable, TimeoutError):
+                async with asyncio.timeout(READY_SECONDS):
+                    await queue.until_pushable()
+                    await poll.look(queue)
+
+        await serve(
+            app,
+            bind=bind,
+            health=health,
+            tls=settings.tls,
+            limits=settings.connection_limits,
+            loops=loops,
+            ready=ready,
+        )
 
 
 def counting_is_delayed(overview: Overview | None) -> bool:

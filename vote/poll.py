@@ -33,5 +33,9 @@ class Poll:
         """Look again and again."""
         while True:
             with suppress(QueueUnavailable):  # nothing is emptied meanwhile
-                self._token = await queue.poll()
+                await self.look(queue)
             await asyncio.sleep(POLL_LOOK_SECONDS)
+
+    async def look(self, queue: Queue) -> None:
+        """Look whether the tally was emptied."""
+        self._token = await queue.poll()

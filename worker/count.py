@@ -7,7 +7,7 @@ recording a vote twice changes nothing.
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -57,6 +57,7 @@ class _Recorded:
     batch: Batch
     written: Written
     refused: list[Rejected]  # by the database, whose rows these would have been
+    at: float = field(default_factory=time.time)
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -80,9 +81,9 @@ class _Recorded:
 
 
 async def count_batch(
-    connection: Connection, queue: Queue, head: Head, tell: Callable[[int], None] = lambda recorded: None
+    connection: Connection, queue: Queue, head: Head, tell: Callable[[int, float], None] = lambda votes, at: None
 ) -> int:
-    """Count the votes at the head of the queue, and tell how many; returns how many messages were settled."""
+    """Count the votes at the head of the queue, and tell how many, and when; returns how many messages were settled."""
     started = time.perf_counter()
     try:
         recorded = await _record(connection, head)
@@ -100,7 +101,7 @@ async def count_batch(
     if not peek.messages:
         return 0
     _measure(recorded, time.perf_counter() - started)
-    tell(len(peek.messages) - len(recorded.rejected))
+    tell(len(peek.messages) - len(recorded.rejected), recorded.at)
     return len(peek.messages)
 
 

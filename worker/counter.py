@@ -1,20 +1,23 @@
 """Who counts: one worker holds a lock in the database and counts, the others stand by.
 
 The lock belongs to the very connection that records, so a worker whose connection is gone can't write; as soon as it
-is gone, the lock is free and another worker takes over.
+is gone, the lock is free and another worker takes over. One that is asked to stop hands the counting over: it ends its
+batch, releases the lock, and says so to those who stand by.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import asyncpg
 import structlog
 from asyncpg import Connection
 from prometheus_client import Gauge
 
+from common import systemd
 from common.counting import COUNTING_LOCK, worker_name
 from common.reachable import Reachable
 from common.tasks import end
@@ -31,13 +34,17 @@ from worker.tallies import heal_now_and_then, heal_tallies
 COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
 STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
 
-STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock
+HANDED_OVER = "counting_handed_over"  # the channel on which a worker that stops says since when it does not count
+STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock, whatever it hears
 IDLE_SECONDS = 1  # how often a worker with nothing to count looks whether its connection still lives
 REPORT_SECONDS = 1.0
 MOMENT_SECONDS = 0.01
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0  # before the next try, while a server is away
 LONGEST_PAUSE_WHEN_FAILING_SECONDS = 10.0  # and while somebody has to mend something
+
+# The lock is free at once, and those who stand by hear of it when this is committed.
+HAND_OVER = "SELECT pg_advisory_unlock($1), pg_notify($2, $3)"
 
 CONNECTION_SETTINGS = {
     "application_name": worker_name(),
@@ -59,12 +66,19 @@ CONNECTION_SETTINGS = {
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 
 class Status:
-    """What this worker is doing, for its readiness, its metrics and its log."""
+    """What this worker is doing, for its readiness, its metrics and its log.
+
+    `settled` is set when it does what it can. A worker that fails does not: if its code is to blame, the one before it
+    had better go on.
+    """
 
     def __init__(self) -> None:
         self.state = "starting"
+        self.settled = asyncio.Event()
         self._problem = "not connected yet"
 
     async def check(self) -> None:
@@ -75,8 +89,13 @@ class Status:
     def stands_by(self) -> None:
         self._become("standing_by")
 
-    def counts(self) -> None:
-        self._become("counting")
+    def counts(self, **facts: Any) -> None:
+        self._become("counting", **facts)
+
+    def hands_over(self) -> None:
+        """It has counted its last vote."""
+        self._problem = "the counting was handed over"
+        self._become("handed_over")
 
     def waits(self, error: Exception) -> None:
         """A server is away."""
@@ -90,12 +109,45 @@ class Status:
         self._become("failing", logging.ERROR, is_news=is_another, problem=self._problem, where=place(error))
         log.debug("failed", exc_info=error)
 
-    def _become(self, state: str, level: int = logging.INFO, *, is_news: bool = False, **facts: str) -> None:
+    def _become(self, state: str, level: int = logging.INFO, *, is_news: bool = False, **facts: Any) -> None:
         if state != self.state or is_news:  # one line per change, not per attempt
             log.log(level, state, **facts)
+            systemd.status(f"{state.replace('_', ' ')} {facts.get('problem', '')}")
         self.state = state
+        if state != "failing":
+            self.settled.set()
         COUNTING.set(state == "counting")
         STANDING_BY.set(state == "standing_by")
+
+
+class Stop:
+    """The end of counting; without one who asks for it, there is none."""
+
+    def __init__(self) -> None:
+        self.asked_at = 0.0  # in Unix seconds
+        self._asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.done = asyncio.Event()
+
+    @property
+    def is_asked(self) -> bool:
+        return self._asked.done()
+
+    async def now(self) -> None:
+        """Ask for it; return when another worker may count."""
+        if not self.is_asked:
+            self.asked_at = time.time()
+            self._asked.set_result(None)
+        await self.done.wait()
+
+    async def unless(self, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """What is waited for; None, and it is waited for no longer, when the worker is to stop."""
+        task = asyncio.create_task(waiting)
+        either: set[asyncio.Future[Any]] = {task, self._asked}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            await end(task)
 
 
 class _BackOff:
@@ -113,67 +165,124 @@ class _BackOff:
         self._seconds *= 2
 
 
-async def count_votes(database_url: str, queue: VoteQueue, batch_size: int, status: Status) -> None:
-    """Count for ever: through lost connections, through faults, and with other workers beside this one."""
-    back_off = _BackOff()
+async def count_votes(
+    database_url: str, queue: VoteQueue, batch_size: int, status: Status, stop: Stop | None = None
+) -> None:
+    """Count until it is to stop: through lost connections, through faults, and with other workers beside this one."""
+    stop = stop or Stop()
+    worker = _Worker(database_url, queue, batch_size, status, stop)
     server = Reachable("postgresql")
-    while True:
+    while not stop.is_asked:
         try:
             async with _connect(database_url) as connection:
                 server.answers()
-                await queue.ping()
-                await _wait_for_lock(connection, status)
-                await _take_over(connection, queue)
-                checking = asyncio.create_task(heal_now_and_then(database_url))
-                try:
-                    await _count_while_connected(connection, Head(queue, batch_size), queue, status, back_off)
-                finally:
-                    await end(checking)
+                await worker.work(connection)
         except Exception as error:  # whatever it is, it ends no process: a restart would not mend it
             if is_waited_for(error):
                 if not isinstance(error, QueueUnavailable):
                     server.is_lost()
                 status.waits(error)
-                await back_off.pause(LONGEST_PAUSE_SECONDS)
+                await stop.unless(worker.back_off.pause(LONGEST_PAUSE_SECONDS))
             else:
                 status.fails(error)
-                await back_off.pause(LONGEST_PAUSE_WHEN_FAILING_SECONDS)
+                await stop.unless(worker.back_off.pause(LONGEST_PAUSE_WHEN_FAILING_SECONDS))
+    stop.done.set()
 
 
-async def _take_over(connection: Connection, queue: VoteQueue) -> None:
-    """Make sure that all is as counting needs it, before there is a vote."""
-    await queue.wait(MOMENT_SECONDS)  # a Redis that takes nothing, because it is read-only, answers a ping as well
-    await apply_schema(connection)
-    await heal_tallies(connection)
-    await record(connection, columns_of([]))
+class _Worker:
+    """What a worker does while its connection lasts: it gets ready, stands by, counts, and hands over."""
+
+    def __init__(self, database_url: str, queue: VoteQueue, batch_size: int, status: Status, stop: Stop) -> None:
+        self.back_off = _BackOff()
+        self._database_url = database_url
+        self._queue = queue
+        self._batch_size = batch_size
+        self._status = status
+        self._stop = stop
+
+    async def work(self, connection: Connection) -> None:
+        """Return when it is to stop."""
+        await self._queue.ping()
+        await self._prepare(connection)
+        handed_over_at = None
+        if not await _try_lock(connection):
+            handed_over_at = await self._stand_by(connection)
+            if handed_over_at is None and not self._stop.is_asked:  # days may have gone by since it got ready
+                await self._prepare(connection)
+        if self._stop.is_asked:
+            return
+        checking = asyncio.create_task(heal_now_and_then(self._database_url))
+        try:
+            await self._count(connection, handed_over_at)
+        finally:
+            await end(checking)
+
+    async def _prepare(self, connection: Connection) -> None:
+        """Make sure that all is as counting needs it, before there is a vote; another worker may be counting."""
+        await self._queue.wait(MOMENT_SECONDS)  # a Redis that takes nothing, being read-only, answers a ping as well
+        await apply_schema(connection)
+        await heal_tallies(connection)
+        await record(connection, columns_of([]))
+
+    async def _stand_by(self, connection: Connection) -> float | None:
+        """Return with the lock: since when nobody counts, if the one before handed over; or because it is to stop."""
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        await connection.add_listener(HANDED_OVER, lambda *told: heard.put_nowait(told[-1]))
+        handed_over_at = None
+        while not self._stop.is_asked and not await _try_lock(connection):
+            self._status.stands_by()
+            handed_over_at = await self._stop.unless(_next_time(heard, STAND_BY_SECONDS))
+        return handed_over_at
+
+    async def _count(self, connection: Connection, handed_over_at: float | None) -> None:
+        progress = _Progress()
+        head = Head(self._queue, self._batch_size)
+        settled = await count_batch(connection, self._queue, head, progress.add)
+        self._status.counts(**_gap(handed_over_at, progress.last_at or time.time()))
+        self.back_off.reset()
+        while not self._stop.is_asked:
+            progress.report()
+            if settled == head.limit or await self._stop.unless(self._queue.wait(IDLE_SECONDS)):
+                settled = await count_batch(connection, self._queue, head, progress.add)
+            else:
+                settled = 0
+                await connection.execute("SELECT 1", timeout=5)
+        not_since = max(progress.last_at, self._stop.asked_at)
+        await connection.fetchrow(HAND_OVER, COUNTING_LOCK, HANDED_OVER, str(not_since))
+        self._status.hands_over()
 
 
-async def _count_while_connected(
-    connection: Connection, head: Head, queue: VoteQueue, status: Status, back_off: _BackOff
-) -> None:
-    progress = _Progress()
-    settled = await count_batch(connection, queue, head, progress.add)
-    status.counts()
-    back_off.reset()
-    while True:
-        progress.report()
-        if settled == head.limit or await queue.wait(IDLE_SECONDS):
-            settled = await count_batch(connection, queue, head, progress.add)
-        else:
-            settled = 0
-            await connection.execute("SELECT 1", timeout=5)
+async def _try_lock(connection: Connection) -> bool:
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", COUNTING_LOCK))
+
+
+async def _next_time(heard: asyncio.Queue[object], within: float) -> float | None:
+    """The next time that is told within this time; anybody may tell anything."""
+    with contextlib.suppress(TimeoutError, ValueError):
+        async with asyncio.timeout(within):
+            return float(str(await heard.get()))
+    return None
+
+
+def _gap(handed_over_at: float | None, recorded_at: float) -> dict[str, float]:
+    """For how long nobody has counted, where it is known."""
+    if handed_over_at is None:
+        return {}
+    return {"handover_ms": round(1000 * (recorded_at - handed_over_at), 1)}
 
 
 class _Progress:
     """One log line a second at most, however many batches there are; of votes only, for a message may be none."""
 
     def __init__(self) -> None:
+        self.last_at = 0.0  # when votes were recorded, in Unix seconds
         self._batches = 0
         self._reported = _recorded_so_far()
         self._reported_at = -REPORT_SECONDS
 
-    def add(self, messages: int) -> None:
-        self._batches += messages > 0
+    def add(self, votes: int, at: float) -> None:
+        self._batches += votes > 0
+        self.last_at = at
 
     def report(self) -> None:
         now = time.monotonic()
@@ -187,12 +296,6 @@ class _Progress:
 
 def _recorded_so_far() -> int:
     return int(next(iter(VOTES_RECORDED.collect())).samples[0].value)
-
-
-async def _wait_for_lock(connection: Connection, status: Status) -> None:
-    while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", COUNTING_LOCK):
-        status.stands_by()
-        await asyncio.sleep(STAND_BY_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """The schema and the roles: `python -m worker.schema`, as the database's owner, where the services may do only what
 they must.
 
-By default the worker applies the schema itself, whenever it begins to count. A worker whose role does not own the
+By default the worker applies the schema itself, whenever it gets ready to count. A worker whose role does not own the
 tables leaves them as they are.
 """
 
@@ -14,6 +14,8 @@ from asyncpg import Connection
 
 from common.settings import Settings, SettingsError
 from worker.problems import said
+
+SCHEMA_LOCK = 7_411_905_503  # of whoever applies the schema; beside the one in common/counting.py
 
 FOLDER = Path(__file__).parent.parent / "db"
 SCHEMA = FOLDER / "schema.sql"
@@ -48,7 +50,10 @@ async def apply_schema(connection: Connection) -> None:
         return
     schema = SCHEMA.read_text(encoding="utf-8")
     try:
-        await connection.execute(schema)
+        async with connection.transaction():
+            # PostgreSQL does not put up with two that replace a function at once
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", SCHEMA_LOCK)
+            await connection.execute(schema)
     except asyncpg.InsufficientPrivilegeError as error:
         raise NoTables(f"{said(error)}: make the tables {BY_THE_OWNER}") from error
     except asyncpg.SyntaxOrAccessError as error:

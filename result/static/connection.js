@@ -6,6 +6,7 @@ const FIRST_MESSAGE = 5_000; // the server sends a snapshot at once; a proxy tha
 const NEXT_MESSAGE = 12_000; // the server's heartbeat is every 3 s or so; silence means a dead connection
 const QUIET = 5_000; // silence long enough to doubt it
 const SOCKET_AGAIN = 30_000; // while polling
+const SERVICE_RESTART = 1012; // the server's word for "come back at once": another process is there already
 const BLOCKED_AFTER = 2; // failures in a row before a WebSocket counts as blocked ...
 const BLOCKED_AFTER_IT_WORKED = 6; // ... more of them if it once worked: then the server is more likely down
 
@@ -46,7 +47,7 @@ export class Connection {
       return;
     }
     this.socket.onmessage = (event) => this.received(event.data);
-    this.socket.onclose = () => this.lost();
+    this.socket.onclose = ({ code }) => this.lost({ atOnce: code === SERVICE_RESTART && this.delivered });
     this.expect(FIRST_MESSAGE);
   }
 
@@ -66,9 +67,13 @@ export class Connection {
     this.onSnapshot(snapshot, { continuous });
   }
 
-  lost() {
+  lost({ atOnce = false } = {}) {
     const worked = this.delivered;
     this.drop();
+    if (atOnce) {
+      this.open();
+      return;
+    }
     this.failures = worked ? 0 : this.failures + 1;
     const blocked = this.failures >= (this.everWorked ? BLOCKED_AFTER_IT_WORKED : BLOCKED_AFTER);
     if (blocked) this.poller.start();

@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { ServerClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { Rate } from "./rate.js";
-import { StateLine, verdict } from "./staleness.js";
+import { StateLine, isBehind, verdict } from "./staleness.js";
 import { summary, total } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
@@ -40,6 +40,7 @@ function socketUrl() {
 }
 
 function show(next, { continuous }) {
+  if (snapshot && isBehind(next.read_at, snapshot.read_at)) return;
   // Only a newer read tells the time: the same one again says that the server reads nothing new.
   if (!snapshot || Date.parse(next.read_at) > Date.parse(snapshot.read_at)) clock.observe(next.read_at);
   snapshot = next;

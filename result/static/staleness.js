@@ -11,6 +11,13 @@ export function verdict({ readAt, now, connected }) {
   return { kind: "stale", since: readAt, reason: `${reason}, trying again` };
 }
 
+// A snapshot of a process that has not read yet what another one has shown. One that is much older is no such snapshot:
+// then the server's clock was set back.
+export function isBehind(readAt, shownAt) {
+  const behind = Date.parse(shownAt) - Date.parse(readAt);
+  return behind > 0 && behind <= STALE_AFTER;
+}
+
 export class StateLine {
   constructor({ element, text, announce }) {
     Object.assign(this, { element, text, announce, shown: "" });

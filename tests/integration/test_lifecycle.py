@@ -78,13 +78,16 @@ async def test_a_service_that_stops_says_so_before_it_does(tmp_path: Path) -> No
     async def stops() -> None:
         signal.raise_signal(signal.SIGTERM)
 
+    async def close() -> None:
+        closed.append(health.stopping)
+
     async with asyncio.timeout(20):
         await serve(
             Quart(__name__),
             bind=("127.0.0.1", free_port()),
             health=health,
             loops=(stops(),),
-            close=lambda: closed.append(health.stopping),
+            close=close,
         )
 
     assert closed == [True]

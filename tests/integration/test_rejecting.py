@@ -66,8 +66,8 @@ async def test_the_log_counts_what_was_recorded_and_not_what_was_put_aside(
 ) -> None:
     told: list[int] = []
     await queue.push([b"nonsense", message("v", "a"), message("w", "b")])
-    await count_batch(connection, queue, Head(queue, 100), told.append)
+    await count_batch(connection, queue, Head(queue, 100), lambda votes, at: told.append(votes))
     await queue.push([b"nonsense"])
-    await count_batch(connection, queue, Head(queue, 100), told.append)
+    await count_batch(connection, queue, Head(queue, 100), lambda votes, at: told.append(votes))
 
     assert told == [2, 0]

@@ -12,7 +12,7 @@ from tests.repository.tree import PRODUCT, PROJECT, SERVICES, imports, modules
 
 # The keys in Redis; `votes` alone is also the name of a table.
 KEYS = {vote_queue.COUNTED, vote_queue.REJECTED}
-SETTINGS = {Path("common/settings.py"), Path("common/unread.py")}
+SETTINGS = {Path("common/settings.py"), Path("common/unread.py"), Path("common/systemd.py")}
 
 
 def roots(module: ast.Module) -> set[str]:

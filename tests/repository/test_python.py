@@ -18,6 +18,8 @@ SLEEPERS = {
     Path("tests/loadtest/slow_proxy.py"),
     Path("tests/integration/test_redis_restarts_under_votes.py"),  # its voters think, between restarts as well
     Path("tests/integration/test_lifecycle.py"),  # nothing says that a cancellation does not come
+    Path("tests/clients.py"),  # so do slow senders
+    Path("tests/integration/test_handover_of_vote.py"),  # its voters think
     Path("tests/robustness/test_slow_clients.py"),  # its clients send a byte a second
 }
 SLEEPS = {"sleep", "wait_for_timeout"}

@@ -170,10 +170,8 @@ def read_all(connection: socket.socket) -> bytes:
 def test_what_the_kernel_keeps_of_an_ended_connection_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     """By an option of the listening socket. Here sooner, so that the test need not wait."""
     monkeypatch.setattr(server, "UNREAD_SECONDS", 1)
-    config = server.PatientConfig()
-    config.bind = ["127.0.0.1:0"]
-    (listener,) = config.create_sockets().insecure_sockets
-    listener.listen()
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.prepare(listener)
     with listener, socket.create_connection(listener.getsockname()):
         listener.settimeout(GENEROUS_SECONDS)
         server_side, _ = listener.accept()

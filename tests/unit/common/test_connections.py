@@ -1,6 +1,7 @@
 """Each state of a connection ends when its time is over, and not before; the clock is ours here."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from hypercorn.config import Config
 from common.connections import (
     EXCHANGE_SECONDS,
     HEADERS_SECONDS,
+    LAST_CALL_SECONDS,
     LINGER_BYTES,
     LINGER_SECONDS,
     PING_SECONDS,
@@ -32,6 +34,15 @@ class Transport:
         self.takes = True
         self.is_tls = is_tls
         self.said: list[str] = []
+        self.unread, self._client = socket.socketpair()
+
+    def has_bytes(self) -> None:
+        """From the client, which the event loop has not read yet."""
+        self._client.sendall(GET)
+
+    def close_sockets(self) -> None:
+        for each in (self.unread, self._client):
+            each.close()
 
     def write(self, data: bytes) -> None:
         self.sent += data
@@ -48,7 +59,7 @@ class Transport:
         return bool({"close", "abort"} & set(self.said))
 
     def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 4711)
+        return self.unread if name == "socket" else ("127.0.0.1", 4711)
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
@@ -103,6 +114,7 @@ async def connected(*, answers: bool = True, is_tls: bool = False) -> AsyncItera
     assert connection.conversation is not None
     await asyncio.gather(*connection.conversation.answering)
     assert lost == [connection]
+    transport.close_sockets()
 
 
 BIT = 2.0  # more than the time between two looks
@@ -217,3 +229,49 @@ async def test_a_client_that_has_said_its_last_is_answered_and_ended() -> None:
 
         assert client.transport.sent.endswith(b"ok")
         assert client.transport.is_closing()
+
+
+async def test_at_the_last_call_one_that_is_silent_may_ask_once_more_and_is_told_that_it_is_the_last() -> None:
+    async with connected() as client:
+        await client.says(GET)
+        client.connection.last_call(client.now)
+
+        assert not client.is_over_after(LAST_CALL_SECONDS - BIT / 2)
+        await client.says(GET)
+
+        first, second = client.transport.sent.split(b"HTTP/1.1 200")[1:]
+        assert b"connection: close" not in first
+        assert b"connection: close" in second
+        assert client.transport.said[-1] == "write_eof"
+
+
+@pytest.mark.parametrize("said", [b"", GET])
+async def test_one_that_stays_silent_after_the_last_call_is_ended_sooner(said: bytes) -> None:
+    async with connected() as client:
+        await client.says(said)
+        client.connection.last_call(client.now)
+
+        client.is_over_after(LAST_CALL_SECONDS + BIT / 2)
+
+        assert "write_eof" in client.transport.said
+
+
+async def test_requests_that_came_before_the_last_call_are_all_answered() -> None:
+    """The first answer does not say that it is the last: what came with it would have to be sent again."""
+    async with connected() as client:
+        client.connection.data_received(GET * 3)
+        client.connection.last_call(client.now)
+        await client.says(b"")
+
+        assert client.transport.sent.count(b"HTTP/1.1 200") == 3
+        assert client.transport.sent.count(b"connection: close") == 1
+
+
+async def test_one_whose_request_has_come_and_is_not_read_yet_is_not_ended() -> None:
+    async with connected() as client:
+        await client.says(GET)
+        client.transport.has_bytes()
+
+        client.is_over_after(HEADERS_SECONDS + BIT)
+
+        assert client.transport.said == []

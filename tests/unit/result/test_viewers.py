@@ -7,7 +7,7 @@ import pytest
 from hypercorn.typing import ASGISendEvent
 
 from result.viewers import AT_A_TIME, Viewers
-from tests.watchers import watching
+from tests.watchers import Watcher, watching
 
 
 async def test_a_viewer_gets_the_newest_snapshot_at_once() -> None:
@@ -108,8 +108,14 @@ async def test_a_viewer_who_can_not_be_sent_anything_is_nobody_elses_trouble(
     assert "told to fail" in capsys.readouterr().out
 
 
-async def test_closing_is_told_to_whoever_serves_viewers() -> None:
+async def test_when_it_closes_every_viewer_has_to_go_and_so_does_one_who_comes_later() -> None:
     viewers = Viewers()
-    assert not viewers.closed.is_set()
-    viewers.close()
-    assert viewers.closed.is_set()
+    with ExitStack() as entered:
+        told = [entered.enter_context(viewers.watching(Watcher().send)) for _ in range(50)]
+        assert not any(has_to_go.done() for has_to_go in told)
+
+        async with asyncio.timeout(20):
+            await viewers.close()
+            await asyncio.gather(*told)
+
+        assert entered.enter_context(viewers.watching(Watcher().send)).done()
