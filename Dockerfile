@@ -74,13 +74,13 @@ HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 \
     CMD python -m common.probe "$HEALTH_PORT" && { cat ".data/run/$SERVICE.broken" 2>/dev/null || true; }
 CMD exec python -m local.runner "$SERVICE"
 
-# ---- before several result services: its own image, because a proxy's image would need this file as well ----
+# ---- before several vote and result services: its own image, because a proxy's image would need this file as well ----
 FROM debian:trixie-slim AS proxy
 RUN apt-get update \
  && apt-get install -y --no-install-recommends haproxy \
  && rm -rf /var/lib/apt/lists/*
 COPY docker/haproxy.cfg /etc/haproxy/haproxy.cfg
-EXPOSE 8080
+EXPOSE 8080 8081
 USER haproxy
 CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
 

@@ -23,7 +23,7 @@ def unread() -> dict[str, str]:
 _OPTIONS = {f"OPTION_{key.upper()}" for key in KEYS}
 _KNOWN = {name.upper() for name in Settings.model_fields} - {"OPTIONS"} | {f"{name.upper()}_FILE" for name in SECRETS}
 # What Compose reads is no slip, though it looks like one.
-_OTHERS = {"RESULT_PORTS"}
+_OTHERS = {"RESULT_PORTS", "VOTE_PORTS"}
 _ALIKE = 0.82  # of 1; by this measure OPTON_C is OPTION_C, and HOSTNAME is not HOST
 _LONGER = 2  # letters
 

@@ -17,7 +17,7 @@ VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-((?:[^${}]|\$\{[^{}]*\})*))?\}")
 PASSED_ON = re.compile(r"(?:^ +|[{,]\s*)([A-Z][A-Z_]*): *(?=$|[,}])", re.MULTILINE)
 SHARED = "*service"
 # an example in .env.example; for people who read the log; for people who put load on it
-OTHERWISE_FOR_WORK = {"RESULT_PORTS", "LOG_FORMAT", "LIMIT_PER_ADDRESS"}
+OTHERWISE_FOR_WORK = {"RESULT_PORTS", "VOTE_PORTS", "LOG_FORMAT", "LIMIT_PER_ADDRESS"}
 
 
 def text(name: str) -> str:

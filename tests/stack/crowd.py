@@ -97,6 +97,7 @@ class Demanding:
         with httpx.Client(timeout=PATIENCE_SECONDS) as voter:
             while not self._enough.is_set():
                 self._ask(voter)
+                voter.cookies.clear()  # another voter: each may vote so often only
 
     def _on_new_connections(self) -> None:
         while not self._enough.is_set():
