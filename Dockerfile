@@ -1,6 +1,6 @@
 # One recipe, one image per service:
 #   docker build --build-arg SERVICE=vote --target final --tag tallyho-vote .
-# SERVICE is vote, worker, result or loadtest; the targets are final, dev (reloads on edits), proxy and test.
+# SERVICE is vote, worker, result or loadtest; the targets are final, dev (heeds edits), proxy and test.
 ARG SERVICE=vote
 
 # ---- what all images have ----
@@ -16,24 +16,24 @@ WORKDIR /app
 FROM base AS vote
 EXPOSE 5000
 HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "5000"]
-ENV COMMAND="python -m vote"
+ENV HEALTH_PORT=5000
 CMD ["python", "-m", "vote"]
 
 FROM base AS worker
 EXPOSE 9100
 HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "9100"]
-ENV COMMAND="python -m worker"
+ENV HEALTH_PORT=9100
 CMD ["python", "-m", "worker"]
 
 FROM base AS result
 EXPOSE 5001
 HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "common.probe", "5001"]
-ENV COMMAND="python -m result"
+ENV HEALTH_PORT=5001
 CMD ["python", "-m", "result"]
 
 FROM base AS loadtest
 EXPOSE 8089 5557
-ENV COMMAND="python -m loadtest master" DATA_DIR=/data LOADTEST_HOST=0.0.0.0
+ENV DATA_DIR=/data LOADTEST_HOST=0.0.0.0
 RUN install --directory --owner tallyho --group tallyho /data
 COPY local ./local
 COPY proof ./proof
@@ -54,11 +54,12 @@ COPY docker/requirements.txt docker/
 RUN --mount=type=cache,target=/var/cache/pip \
     pip --python /venv/bin/python install --quiet --disable-pip-version-check --require-hashes -r docker/requirements.txt
 
-# ---- for work: the code belongs to the user, so that a file can be put in its place; an edit starts it again ----
+# ---- for work: the code belongs to the user, so that a file can be put in its place; an edit replaces the process ----
 FROM ${SERVICE} AS dev
 ARG SERVICE
 ENV SERVICE=${SERVICE} PYTHONPYCACHEPREFIX=/tmp/pycache PYTEST_ADDOPTS="-p no:cacheprovider"
-RUN chown tallyho: /app
+# .data: what is wrong with an edit, for as long as something is
+RUN chown tallyho: /app && install --directory --owner tallyho --group tallyho /app/.data
 COPY --from=dev-packages --chown=tallyho /venv /venv
 USER tallyho
 COPY --chown=tallyho pyproject.toml ./
@@ -68,17 +69,18 @@ COPY --chown=tallyho db ./db
 COPY --chown=tallyho proof ./proof
 COPY --chown=tallyho tests ./tests
 COPY --chown=tallyho ${SERVICE} ./${SERVICE}
-# static files and templates are read when they are asked for: an edit of them needs no new start
-ENV READ_ANEW=${SERVICE}/static,${SERVICE}/templates,common/static,common/templates
-CMD exec watchfiles --sigint-timeout 30 --ignore-paths "$READ_ANEW" "$COMMAND" "$SERVICE" common db
+# The old process serves while an edit is broken: that is well, and says what is wrong with the edit.
+HEALTHCHECK --interval=2s --timeout=3s --start-period=30s --retries=3 \
+    CMD python -m common.probe "$HEALTH_PORT" && { cat ".data/run/$SERVICE.broken" 2>/dev/null || true; }
+CMD exec python -m local.runner "$SERVICE"
 
-# ---- before several result services: its own image, because a proxy's image would need this file as well ----
+# ---- before several vote and result services: its own image, because a proxy's image would need this file as well ----
 FROM debian:trixie-slim AS proxy
 RUN apt-get update \
  && apt-get install -y --no-install-recommends haproxy \
  && rm -rf /var/lib/apt/lists/*
 COPY docker/haproxy.cfg /etc/haproxy/haproxy.cfg
-EXPOSE 8080
+EXPOSE 8080 8081
 USER haproxy
 CMD ["haproxy", "-W", "-f", "/etc/haproxy/haproxy.cfg"]
 

@@ -23,7 +23,7 @@ FOR_LOAD    := $(VENV)/.loadtest-installed
 FOR_BENCH   := $(VENV)/.bench-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
+.PHONY: help install up down restart rolling-restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
   test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
   loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc settings-doc \
   picture
@@ -42,6 +42,9 @@ down: $(FOR_RUNNING) ## stop what `make up` runs in the background; PARTS=worker
 
 restart: $(FOR_RUNNING) ## restart one part of what runs; PART=redis
 	@exec $(RUN) local restart $(PART)
+
+rolling-restart: ## replace the containers of vote, result or worker behind the proxy, losing no request; PART=vote
+	@exec sh docker/roll.sh $(PART)
 
 ##@ Use what runs
 seed: $(FOR_RUNNING) ## cast 3,000 votes (2,000 a, 1,000 b); VOTES=500, VOTE_URL=http://...

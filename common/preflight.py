@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 # Compose reads this one; it only looks like a misspelt setting.
-NOT_OURS = {"RESULT_PORTS"}
+NOT_OURS = {"RESULT_PORTS", "VOTE_PORTS"}
 SIMILARITY = 0.82  # of 1: by this measure OPTON_C is OPTION_C, and HOSTNAME is not HOST
 LENGTH_DIFFERENCE = 2
 

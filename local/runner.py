@@ -1,7 +1,7 @@
 """Runs one service for work where `make up` does not run: `python -m local.runner vote`, in the containers for work.
 
-Holds the service's sockets, and puts a new process in the place of the old one after each edit. Beside the packages of
-the service it needs only watchfiles.
+Holds the service's sockets, and puts a new process in the place of the old one after each edit, and at SIGHUP. Beside
+the packages of the service it needs only watchfiles.
 """
 
 import asyncio
@@ -67,6 +67,7 @@ async def run(part: Part, data: Path) -> None:
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCHLD, keeper.poll)
+    loop.add_signal_handler(signal.SIGHUP, keeper.restart, "asked to restart")
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     keeping = asyncio.create_task(keeper.run())

@@ -18,7 +18,7 @@ PAGES = ("architecture", "commands", "environments", "hands-on", "operations", "
 WITH_ADDRESSES = ("README.md", "Makefile", "flake.nix", *(f"docs/{page}.md" for page in PAGES))
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::-((?:[^${}]|\$\{[^{}]*\})*))?\}")
 # an example in .env.example; for people who read the log; for people who put load on it
-OTHERWISE_FOR_WORK = {"RESULT_PORTS", "LOG_FORMAT", "LIMIT_PER_ADDRESS"}
+OTHERWISE_FOR_WORK = {"RESULT_PORTS", "VOTE_PORTS", "LOG_FORMAT", "LIMIT_PER_ADDRESS"}
 # one does its work and ends; the others' master knows its workers, and loses those that fall silent
 WITHOUT_HEALTH_CHECK = {"seed-data", "loadtest-worker"}
 

@@ -19,7 +19,10 @@ from tests.ports import free_ports
 from tests.stack.flake import environment
 from tests.waiting import eventually
 
-PORTS = ("VOTE_PORT", "RESULT_PORT", "REDIS_PORT", "DB_PORT", "LOADTEST_PORT", "PROXY_PORT", "WORKER_PORT", "TILT_PORT")
+PORTS = (
+    *("VOTE_PORT", "RESULT_PORT", "WORKER_PORT", "REDIS_PORT", "DB_PORT"),
+    *("LOADTEST_PORT", "PROXY_PORT", "PROXY_VOTE_PORT", "TILT_PORT"),
+)
 COMMAND_SECONDS = 240.0  # an image without cached layers
 BACK_SECONDS = 40.0
 

@@ -1,8 +1,10 @@
-"""People who vote one after another while something is done to the system."""
+"""People who vote while something is done to the system."""
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
@@ -67,5 +69,59 @@ def crowd(vote_url: str) -> Iterator[Crowd]:
     try:
         people.until_more(5)
         yield people
+    finally:
+        people.leave()
+
+
+class Demanding:
+    """People who ask for pages and vote without a pause, on new connections and on kept ones, and forgive nothing.
+
+    `seen` is what they saw: how many "answered", and each failure by its name.
+    """
+
+    def __init__(self, *urls: str) -> None:
+        self.seen: Counter[str] = Counter()
+        self._urls = urls
+        self._enough = threading.Event()
+        kinds = (self._on_one_connection, self._on_new_connections)
+        self._people = [threading.Thread(target=kind) for kind in kinds for _ in range(3)]
+        for each in self._people:
+            each.start()
+
+    def leave(self) -> None:
+        self._enough.set()
+        for each in self._people:
+            each.join()
+
+    def _on_one_connection(self) -> None:
+        with httpx.Client(timeout=PATIENCE_SECONDS) as voter:
+            while not self._enough.is_set():
+                self._ask(voter)
+                voter.cookies.clear()  # another voter: each may vote so often only
+
+    def _on_new_connections(self) -> None:
+        while not self._enough.is_set():
+            with httpx.Client(timeout=PATIENCE_SECONDS, headers={"Connection": "close"}) as voter:
+                self._ask(voter)
+
+    def _ask(self, voter: httpx.Client) -> None:
+        for url in self._urls:
+            self._note(voter.get, url)
+        self._note(voter.post, f"{self._urls[0]}/api/votes", json={"vote": "a"})
+
+    def _note(self, request: Callable[..., httpx.Response], url: str, **arguments: Any) -> None:
+        try:
+            answer = request(url, **arguments)
+            self.seen["answered" if answer.is_success else f"{url}: {answer.status_code} {answer.text}"] += 1
+        except httpx.HTTPError as failure:
+            self.seen[f"{url}: {failure!r}"] += 1
+
+
+@contextmanager
+def demanding(*urls: str) -> Iterator[Counter[str]]:
+    """Such people, for as long as this lasts; gives what they have seen."""
+    people = Demanding(*urls)
+    try:
+        yield people.seen
     finally:
         people.leave()

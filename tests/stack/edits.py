@@ -1,10 +1,14 @@
 """An edit in the code of each service, and where the running service shows it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from tests.stack.compose import Compose
 from tests.waiting import eventually
 
 SERVED_SECONDS = 40.0  # two cores, and other tests on them
@@ -64,3 +68,29 @@ def try_out(edit: Edit, tree: Path, look: Callable[[str], str], despite: tuple[t
     finally:
         file.write_text(before, encoding="utf-8")
     eventually(taken_back, within=SERVED_SECONDS, despite=despite)
+
+
+@contextmanager
+def broken_edit(compose: Compose, service: str) -> Iterator[str]:
+    """A line that is no Python at the end of a service's code, until all are told of it; gives what they are told.
+
+    The version before it serves: both pages say so at their foot, the log says so once, and the container is healthy.
+    """
+    file = compose.folder / service / "app.py"
+    before = file.read_text(encoding="utf-8")
+    problem = f"{service}/app.py:{len(before.splitlines()) + 1}: SyntaxError: invalid syntax"
+    pages = (compose.vote_url, compose.result_url)
+
+    def told() -> list[bool]:
+        return [problem in httpx.get(page, timeout=10).text for page in pages]
+
+    file.write_text(f"{before}this is no Python\n", encoding="utf-8")
+    try:
+        eventually(lambda: all(told()), within=SERVED_SECONDS, saying=f"the foot of both pages says {problem}")
+        said = f"broken edit: {problem}; the version before it serves"
+        assert compose.run("logs", "--no-color", service).count(said) == 1
+        assert compose.is_healthy(service)
+        yield problem
+    finally:
+        file.write_text(before, encoding="utf-8")
+    eventually(lambda: not any(told()), within=SERVED_SECONDS, saying="no page says it any more")

@@ -9,8 +9,8 @@ import pytest
 
 from tests.repository.tree import PROJECT
 from tests.stack.compose import BACK_SECONDS, Compose
-from tests.stack.crowd import cast
-from tests.stack.edits import EDITS, GET, INSIDE, TEMPLATES, Edit, answered_by, try_out
+from tests.stack.crowd import cast, demanding
+from tests.stack.edits import EDITS, GET, INSIDE, SERVED_SECONDS, TEMPLATES, Edit, answered_by, broken_edit, try_out
 from tests.stack.tilt import READY_SECONDS, Tilt, need_tilt
 from tests.waiting import eventually
 
@@ -115,14 +115,41 @@ def test_an_edit_of_a_template_is_put_into_the_container_and_starts_nothing_agai
 
 
 @pytest.mark.parametrize("edit", [*EDITS, LOADTEST], ids=lambda edit: edit.service)
-def test_an_edit_is_put_into_the_container_that_runs(up: Tilt, edit: Edit) -> None:
+def test_an_edit_is_put_into_the_container_that_runs_and_fails_no_request(up: Tilt, edit: Edit) -> None:
     container = up.compose.inspect(edit.service)["Id"]
 
     def look(path: str) -> str:
         return up.compose.exec(edit.service, "python", "-c", GET, f":{INSIDE[edit.service]}{path}")
 
-    try_out(edit, up.folder, look, (AssertionError,))
+    with demanding(up.compose.vote_url, up.compose.result_url) as seen:
+        try_out(edit, up.folder, look, (AssertionError,) if edit is LOADTEST else ())
+    assert set(seen) == {"answered"}, seen
     assert up.compose.inspect(edit.service)["Id"] == container
+
+
+def test_an_edit_of_requirements_is_installed_and_fails_no_request(up: Tilt) -> None:
+    container = up.compose.inspect("vote")["Id"]
+    before = answered_by(httpx.get(up.compose.vote_url, timeout=10).text)
+
+    def is_replaced() -> bool:
+        return answered_by(httpx.get(up.compose.vote_url, timeout=10).text) != before
+
+    with demanding(up.compose.vote_url, up.compose.result_url) as seen:
+        with (up.folder / "vote" / "requirements.txt").open("a") as file:
+            file.write("# edited\n")
+        eventually(is_replaced, within=SERVED_SECONDS, saying="a new process of vote answers")
+    assert set(seen) == {"answered"}, seen
+    assert up.compose.inspect("vote")["Id"] == container
+
+
+def test_a_broken_edit_turns_its_service_red_and_changes_nothing_for_voters(up: Tilt) -> None:
+    up.until_ready("vote-ready")
+    with demanding(up.compose.vote_url, up.compose.result_url) as seen:
+        with broken_edit(up.compose, "vote") as problem:
+            eventually(lambda: up.state("vote-ready")[1] == "error", within=BACK_SECONDS, saying="Tilt shows it in red")
+            assert f"a broken edit of vote: {problem}" in up.log.read_text(errors="replace")
+        up.until_ready("vote-ready")
+    assert set(seen) == {"answered"}, seen
 
 
 def test_buttons_seed_and_reset(up: Tilt) -> None:
