@@ -96,8 +96,7 @@ class Settings(BaseModel):
     limit_per_address: int = Field(
         6000,
         ge=0,
-        description="votes per minute from one address, ten times as many from an IPv6 /48, without this machine's; "
-        "0: no limit",
+        description="votes per minute from one address (IPv6 /48: ten times as many), except this machine; 0: no limit",
     )
     max_connections: int = Field(
         10_000,
