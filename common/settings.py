@@ -70,7 +70,7 @@ class Settings(BaseModel):
     redis_url: str = Field(
         "",
         repr=False,
-        description="the address of Redis: `redis://`, `rediss://`, `unix://`; result needs it for the pipeline page",
+        description="the address of Redis: `redis://`, `rediss://`, `unix://`; result needs it only for `/pipeline`",
     )
     database_url: str = Field(
         "postgresql://postgres:password@localhost:5432/votes",
