@@ -23,7 +23,7 @@ PLACES_KEPT = 20  # of these, for this machine itself when all others are taken
 ROOM = 0.9  # of a limit: below it there is room again
 
 OPEN = Gauge("connections_open", "Open connections of clients.")
-MOST = Gauge("connections_limit", "How many connections clients may have open.")
+MOST = Gauge("connections_limit", "The most connections clients may have open.")
 REFUSED = Counter(
     "connections_refused",
     "Connections closed at once: too many in total, too many from one address, or no files left.",

@@ -40,7 +40,7 @@ class State(Enum):
     CLOSING = "closing"
 
 
-ENDED = Counter("connections_ended", "Connections whose time was over, by what they were doing.", ["state"])
+ENDED = Counter("connections_ended", "Connections ended by a timeout, by what they were doing.", ["state"])
 for _state in State:
     ENDED.labels(_state.value)  # there from the start, as zero
 

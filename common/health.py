@@ -16,13 +16,13 @@ LAG_INTERVAL_SECONDS = 0.25
 REQUESTS = Counter("http_requests", "Answered requests.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
     "http_request_duration_seconds",
-    "From a request's arrival to its answer.",
+    "Time from a request's arrival to its answer.",
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 LAG_SECONDS = Histogram(
     "event_loop_lag_seconds",
-    "How much later than requested the event loop woke a task, measured four times a second.",
+    "How late the event loop woke a task, measured four times a second.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 

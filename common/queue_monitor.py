@@ -13,10 +13,10 @@ from common.vote_queue import QueueStats, QueueUnavailable
 
 MONITOR_SECONDS = 1.0
 
-VOTES_WAITING = Gauge("votes_waiting", "Accepted votes that are not yet counted; NaN while Redis can't be asked.")
+VOTES_WAITING = Gauge("votes_waiting", "Accepted votes not yet counted; NaN while Redis can't be reached.")
 OLDEST_SECONDS = Gauge(
     "votes_oldest_waiting_seconds",
-    "How long the oldest waiting vote has waited; 0 when none waits, NaN when that is unknown.",
+    "Age of the oldest waiting vote in seconds; 0 when none waits, NaN when unknown.",
 )
 REJECTED_KEPT = Gauge("votes_rejected_kept", "Messages in votes:rejected, until somebody empties it.")
 

@@ -55,27 +55,27 @@ class Settings(BaseModel):
 
     # The poll
     options: dict[str, str] = Field(
-        {"a": "Cats", "b": "Dogs"}, description="the options; `OPTION_A` and `OPTION_B` are always there"
+        {"a": "Cats", "b": "Dogs"}, description="the options; `OPTION_A` and `OPTION_B` always exist"
     )
     question: str = Field(
-        "", max_length=300, description='the question; without it the labels make one: "Cats or Dogs?"'
+        "", max_length=300, description='the question; by default made from the labels: "Cats or Dogs?"'
     )
 
     # Where the servers are
     redis_host: str = Field(
         "localhost",
-        description="where Redis is (port 6379), unless `REDIS_URL` is set; `make up` brings its own Redis unless one "
-        "of the two is set",
+        description="the host of Redis (port 6379), ignored if `REDIS_URL` is set; with neither set, `make up` starts "
+        "its own Redis",
     )
     redis_url: str = Field(
         "",
         repr=False,
-        description="where Redis is: `redis://`, `rediss://` or `unix://`; result uses it for the pipeline page only",
+        description="the address of Redis: `redis://`, `rediss://`, `unix://`; result needs it only for `/pipeline`",
     )
     database_url: str = Field(
         "postgresql://postgres:password@localhost:5432/votes",
         repr=False,
-        description="where PostgreSQL is; `make up` brings its own unless it is set",
+        description="the address of PostgreSQL; unless it is set, `make up` starts its own",
     )
 
     # Who may vote, how often, and whom we believe
@@ -83,74 +83,73 @@ class Settings(BaseModel):
         DEVELOPMENT_KEY,
         repr=False,
         min_length=16,
-        description="signs the voters' cookies, at least 16 characters; whoever knows it can vote as anybody",
+        description="the key that signs voters' cookies, at least 16 characters; whoever knows it can vote as anybody",
     )
     tallyho_env: Literal["development", "production"] = Field(
-        "development", description="`production`: vote does not start with the development key"
+        "development", description="`production`: vote refuses to start with the development key"
     )
     voter_codes: Literal["off", "on"] = Field(
         "off",
-        description="`on`: only who has a code may vote ([SECURITY.md](SECURITY.md)); `make codes N=50` prints some",
+        description="`on`: voting takes a code ([SECURITY.md](SECURITY.md)); `make codes N=50` prints some",
     )
-    limit_per_voter: int = Field(300, ge=0, description="votes of one voter in a minute; 0: no limit")
+    limit_per_voter: int = Field(300, ge=0, description="votes per minute from one voter; 0: no limit")
     limit_per_address: int = Field(
         6000,
         ge=0,
-        description="votes from one address in a minute, not counting this machine's own; ten times as many from an "
-        "IPv6 /48; 0: no limit",
+        description="votes per minute from one address (IPv6 /48: ten times as many), except this machine; 0: no limit",
     )
     max_connections: int = Field(
         10_000,
         ge=0,
-        description="open connections of each service, as far as it may have files; 0: as many as that "
+        description="open connections per service, never more than its limit of open files allows; 0: only that limit "
         "([docs/robustness.md](docs/robustness.md))",
     )
     max_connections_per_address: int = Field(
         6000,
         ge=0,
-        description="of these from one address (IPv6: from one /64), not counting this machine's own and those of "
-        "trusted proxies; 0: no limit",
+        description="of these, from one address (IPv6: one /64); this machine and trusted proxies are not limited; "
+        "0: no limit",
     )
     trusted_proxies: str = Field(
-        "", description="addresses and networks of proxies whose headers are believed: `10.0.0.0/8,192.0.2.7`"
+        "", description="addresses and networks of proxies whose headers to trust: `10.0.0.0/8,192.0.2.7`"
     )
     proxy_headers: Literal["x-forwarded", "forwarded"] = Field(
         "x-forwarded",
-        description="which headers they set: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`) or `forwarded` "
-        "(RFC 7239)",
+        description="their headers: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`) or `forwarded` (RFC 7239)",
     )
 
     # Where the pages are
     tls_certificate: str = Field(
-        "", description="the path of a certificate (PEM, with its chain): vote and result then speak HTTPS"
+        "", description="the path of a certificate (PEM, with its chain); vote and result then serve HTTPS"
     )
-    tls_key: str = Field("", description="the path of the certificate's private key, which has no password")
-    host: str = Field("127.0.0.1", description="the address that every service listens on")
-    vote_port: int = Field(5000, ge=1, le=65535, description="the port of the ballot")
-    result_port: int = Field(5001, ge=1, le=65535, description="the port of the dashboard")
+    tls_key: str = Field("", description="the path of the certificate's private key, without a password")
+    host: str = Field("127.0.0.1", description="the address every service listens on")
+    vote_port: int = Field(5000, ge=1, le=65535, description="the ballot's port")
+    result_port: int = Field(5001, ge=1, le=65535, description="the dashboard's port")
     worker_port: int = Field(
         9100,
         ge=1,
         le=65535,
-        description="the port of the worker's health and metrics; unless it is set, `make up` takes another one if "
-        "this one is taken",
+        description="the port of the worker's health and metrics; by default, `make up` picks another if it is taken",
     )
-    vote_url: str = Field("", description="the ballot's address as people type it, if not this host and `VOTE_PORT`")
-    result_url: str = Field("", description="the dashboard's address, if not this host and `RESULT_PORT`")
+    vote_url: str = Field("", description="the ballot's public address, if not this host and `VOTE_PORT`")
+    result_url: str = Field("", description="the dashboard's public address, if not this host and `RESULT_PORT`")
 
     # What make up runs, and how it is watched
-    data_dir: Path = Field(Path(".data"), description="where `make up` keeps its servers' data")
-    observe: bool = Field(False, description="`1`: `make up` starts Prometheus beside the rest, where it is on PATH")
-    prometheus_port: int = Field(9090, ge=1, le=65535, description="the port of Prometheus")
+    data_dir: Path = Field(Path(".data"), description="the folder in which `make up` keeps its servers' data")
+    observe: bool = Field(False, description="`1`: `make up` also starts Prometheus, if it is on PATH")
+    prometheus_port: int = Field(9090, ge=1, le=65535, description="Prometheus' port")
     otel_exporter_otlp_endpoint: str = Field(
         "",
-        description="where traces are sent (OTLP over HTTP), e.g. `http://collector:4318`; without it there are none",
+        description="where to send traces (OTLP over HTTP), e.g. `http://collector:4318`; by default nowhere",
     )
-    batch_size: int = Field(2000, ge=1, le=100_000, description="how many votes the worker records at most at once")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    batch_size: int = Field(2000, ge=1, le=100_000, description="how many votes the worker records at once, at most")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning` or `error`"
+    )
     log_format: Literal["auto", "console", "colour", "json"] = Field(
         "auto",
-        description="console, colour, json, or auto: colour on a terminal, json elsewhere (`make up`: console)",
+        description="`console`, `colour`, `json`, or `auto`: colour on a terminal, JSON elsewhere (`make up`: console)",
     )
 
     @field_validator("tallyho_env", "voter_codes", "proxy_headers", "log_level", "log_format", mode="before")

@@ -18,9 +18,9 @@ DOCUMENT = PROJECT / "docs" / "metrics.md"
 
 HEAD = """# Metrics
 
-Made from the code by `make metrics-doc`: don't edit it here. Each service answers `GET /metrics`; all of them also tell
-`process_*` and `python_*`, which the Prometheus client brings along. A histogram `name` is the three series
-`name_bucket`, `name_count` and `name_sum`. The rules and dashboards in [observe](../observe) are made of these.
+Made from the code by `make metrics-doc`: don't edit it here. Each service answers `GET /metrics`; all also expose
+the Prometheus client's own `process_*` and `python_*`. A histogram `name` is the three series
+`name_bucket`, `name_count` and `name_sum`. The rules and dashboards in [observe](../observe) use them.
 """
 
 # Run in a process of its own for each service: it tells what exactly that service registers.

@@ -19,9 +19,7 @@ HEARTBEAT_SECONDS = 2.5  # how often viewers get the tally without a change, so 
 CLOCK_TOLERANCE = timedelta(seconds=1)  # below that a clock is only corrected
 STALE_SECONDS = 6.0  # a tally that was read longer ago does not know the present
 
-READ_AT = Gauge(
-    "tally_read_timestamp_seconds", "When the tally was last read, in Unix seconds; 0 before the first time."
-)
+READ_AT = Gauge("tally_read_timestamp_seconds", "Unix time at which the tally was last read; 0 before the first time.")
 
 
 class NotReadYet(Exception):

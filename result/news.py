@@ -12,12 +12,12 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 60
 
 RECORDED_TO_SCREEN_SECONDS = BulkHistogram(
     "recorded_to_screen_seconds",
-    "From PostgreSQL's word that votes were recorded until a dashboard was sent the tally, once for each dashboard.",
+    "Time from PostgreSQL's notification until a dashboard was sent the tally, once per dashboard.",
     buckets=BUCKETS,
 )
 CAST_TO_SCREEN_SECONDS = BulkHistogram(
     "cast_to_screen_seconds",
-    "From the acceptance of the newest counted vote until a dashboard was sent it, once for each dashboard.",
+    "Time from the newest counted vote's acceptance until a dashboard was sent it, once per dashboard.",
     buckets=BUCKETS,
 )
 

@@ -18,8 +18,8 @@ from common.tasks import begin
 from result.news import News
 
 VIEWERS = Gauge("viewers", "Open dashboards.")
-SENT = Counter("snapshots_sent", "Snapshots that were sent, to all dashboards together.")
-DROPPED = Counter("snapshots_dropped", "Snapshots that slow dashboards missed, because a newer one was there already.")
+SENT = Counter("snapshots_sent", "Snapshots sent, over all dashboards.")
+DROPPED = Counter("snapshots_dropped", "Snapshots that slow dashboards skipped, because a newer one was there.")
 
 # When the service stops it lets viewers go one after the other, so that they don't all connect again at once.
 LET_GO_PER_SECOND = 2000

@@ -44,7 +44,7 @@ MOST_SHARED = 1000  # at a time; the rest follows with the next
 NAT64, SIIT, LOCAL_NAT64 = map(IPv6Network, ("64:ff9b::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48"))
 
 VOTES_LIMITED = Counter("votes_limited", "Votes refused because too many came in a minute.", ["per"])
-CODES_REFUSED = Counter("codes_refused", "Votes with a code that is not on the roll.")
+CODES_REFUSED = Counter("codes_refused", "Votes refused because their code is not on the voter roll.")
 
 
 class Roll(Protocol):

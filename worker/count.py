@@ -25,22 +25,22 @@ from worker.errors import is_fault_of_the_vote
 from worker.record import Written, record, record_one_by_one
 from worker.traces import batch_trace
 
-VOTES_RECORDED = Counter("votes_recorded", "Votes taken off the queue after they were recorded.")
-VOTES_CHANGED = Counter("votes_changed", "Recorded votes that replaced an earlier vote of their voter.")
+VOTES_RECORDED = Counter("votes_recorded", "Votes recorded and taken off the queue.")
+VOTES_CHANGED = Counter("votes_changed", "Recorded votes that replaced their voter's earlier vote.")
 VOTES_REPLAYED = Counter(
     "votes_replayed",
-    "Recorded votes that were in the table already: their batch had been recorded, but not settled.",
+    "Recorded votes that were already in the table, because their batch was recorded but not settled.",
 )
 VOTES_OUTDATED = Counter(
     "votes_outdated",
-    "Votes taken off the queue that did not count, because their voter had an earlier one with a higher number.",
+    "Votes that did not count, because their voter already had one with a higher number.",
 )
-VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted; they are in votes:rejected.")
+VOTES_REJECTED = Counter("votes_rejected", "Messages that could not be counted and went to votes:rejected.")
 BATCH_SIZE = Histogram("batch_size", "Messages in a batch.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10000))
-BATCH_SECONDS = Histogram("batch_seconds", "From a batch's turn at the head of the queue until it was settled.")
+BATCH_SECONDS = Histogram("batch_seconds", "Time from a batch's turn at the head of the queue until it was settled.")
 CAST_TO_RECORDED_SECONDS = BulkHistogram(
     "cast_to_recorded_seconds",
-    "From a vote's acceptance until it was recorded.",
+    "Time from a vote's acceptance until it was recorded.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600),
 )
 

@@ -30,8 +30,8 @@ from worker.schema import SCHEMA as SCHEMA
 from worker.schema import apply_schema
 from worker.tallies import heal_periodically, heal_tallies
 
-COUNTING = Gauge("counting", "1 if this worker is the one that counts.")
-STANDING_BY = Gauge("standing_by", "1 if this worker is ready to count as soon as the one that counts is gone.")
+COUNTING = Gauge("counting", "1 if this worker counts.")
+STANDING_BY = Gauge("standing_by", "1 if this worker stands by, ready to take over.")
 
 HANDED_OVER = "counting_handed_over"  # the channel on which a worker that stops says when it counted last
 STAND_BY_SECONDS = 0.5  # how often a worker that stands by asks for the lock without a notification

@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge
 TALLIES_HEALED = Counter("tallies_healed", "Times the tallies disagreed with the votes, and were recounted.")
 TALLIES_COMPARED = Gauge(
     "tallies_compared_timestamp_seconds",
-    "When this worker last compared the tallies with the votes, in Unix seconds; 0 before the first time.",
+    "Unix time at which this worker last compared the tallies with the votes; 0 before the first time.",
 )
 
 COMPARE_EVERY_SECONDS = 30.0
