@@ -128,11 +128,11 @@ def test_the_question_is_asked_and_kept_in_env(project: Path) -> None:
 def test_with_a_batch_of_one_there_is_a_line_for_each_and_the_queue_grows(project: Path) -> None:
     up_command, seed, llen, *_ = commands(recipe("The batch size"))
     with typed(project, up_command) as up:
-        with up.type(f"{seed} VOTES=300") as seeding:
+        with up.type(f"{seed} VOTES=2000") as seeding:
             eventually(lambda: int(up.output_of(llen)) > 0, within=60, saying="votes wait")
             output, _ = seeding.communicate(timeout=60)
-        assert "300 votes accepted, 0 refused" in output
-        eventually(lambda: sum("batch_recorded" in line for line in up.lines) == 300, within=60)
+        assert "2,000 votes accepted, 0 refused" in output
+        eventually(lambda: sum("batch_recorded" in line for line in up.lines) == 2000, within=60)
 
 
 def test_a_metric_is_told_and_passes_the_checks(project: Path) -> None:
