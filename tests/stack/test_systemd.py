@@ -42,7 +42,8 @@ COPY vote ./vote
 COPY worker ./worker
 COPY result ./result
 COPY systemd /etc/systemd/system
-RUN echo 'DATABASE_URL=postgresql://postgres:password@localhost:5432/votes' > /etc/tallyho.env \
+RUN .venv/bin/python -m compileall -q common vote worker result \
+ && echo 'DATABASE_URL=postgresql://postgres:password@localhost:5432/votes' > /etc/tallyho.env \
  && for unit in vote.socket=5000 result.socket=5001; do \
       folder=/etc/systemd/system/tallyho-${unit%=*}.d; \
       mkdir $folder; \
