@@ -107,6 +107,12 @@ def add_probe(folder: Path) -> None:
         file.write(PROBE)
 
 
+def check(edit: Edit, folder: Path) -> None:
+    """Raise BenchError if the files are not as the edit expects them."""
+    for change in edit.changes:
+        _changed(change, _read(folder, change))
+
+
 @contextmanager
 def applied(edit: Edit, folder: Path, marker: int) -> Iterator[None]:
     """Make the edit, and take it back at the end, whatever happens; what else was changed in the files stays."""
@@ -131,5 +137,8 @@ def _changed(change: Change, text: str) -> str:
     if not change.old:
         return text + change.new
     if text.count(change.old) != 1:
-        raise BenchError(f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits/edit.py")
+        raise BenchError(
+            f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits/edit.py, or the file, "
+            "if a run that was killed has left its edit there"
+        )
     return text.replace(change.old, change.new)

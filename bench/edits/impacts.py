@@ -1,7 +1,6 @@
 """What people noticed of each thing that was done to the system meanwhile: rows of a table. Pure."""
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,14 +17,14 @@ class Row:
     title: str
     times: int = 0
     requests: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, int] = field(default_factory=dict)  # by what failed, and how
     longest_wait: float = 0.0
     longest_without_news: float = 0.0  # no screen at all got a vote that was newly recorded
     oldest_view: float = 0.0  # how old the newest vote on any single screen became
 
     @property
     def failed(self) -> int:
-        return self.failures.total()
+        return sum(self.failures.values())
 
     def cells(self) -> list[str]:
         """As they are in the table."""
@@ -56,7 +55,8 @@ def _add(row: Row, entry: Entry) -> None:
         row.oldest_view = max(row.oldest_view, entry.seconds)
         return
     if entry.failure:
-        row.failures[f"{entry.name}: {entry.failure}"] += 1
+        what = f"{entry.name}: {entry.failure}"
+        row.failures[what] = row.failures.get(what, 0) + 1
     if entry.is_request:
         row.requests += 1
         row.longest_wait = max(row.longest_wait, entry.seconds)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from bench.edits.edit import EDITS, Change, Edit, applied
+from bench.edits.edit import EDITS, Change, Edit, applied, check
 from bench.edits.impacts import Act, Row, rows, table
 from bench.settings import BenchError, end_by_signals
 from loadtest import LoadTestError, compose
@@ -201,7 +201,7 @@ def main() -> int:
     end_by_signals()
     try:
         return _edit_under_load()
-    except (ProofError, LocalError) as error:
+    except (ProofError, BenchError, LocalError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -212,6 +212,8 @@ def _edit_under_load() -> int:
     project = compose_project()
     place: Place = Containers(project) if project else Processes()
     place.check()
+    for edit in EDIT_OF.values():
+        check(edit, PROJECT)
     steps, users = plan(place), int(number("USERS", USERS))
     print(f"{users} users; {len(steps)} edits and restarts", flush=True)
     with Load(users, ACT_SECONDS * len(steps), LOG_REQUESTS="1", PROCESSES="1") as load:
