@@ -25,7 +25,7 @@ FOR_BENCH   := $(VENV)/.bench-installed
 .DEFAULT_GOAL := help
 .PHONY: help install up down restart rolling-restart reset seed psql redis-cli test test-unit test-integration test-e2e test-stack \
   test-image drill check format lock clean audit loadtest loadtest-start loadtest-stop loadtest-headless \
-  loadtest-compare loadtest-drill loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc settings-doc \
+  loadtest-compare loadtest-drill loadtest-edits loadtest-master loadtest-worker dev-bench bench bench-check bench-growth codes fuzz audit-dependencies metrics-doc settings-doc \
   picture
 
 help:
@@ -110,6 +110,9 @@ loadtest-compare: $(FOR_LOAD) ## compare the last two runs, or BEFORE=20260101-1
 
 loadtest-drill: $(FOR_LOAD) ## kill parts under load, then look for every vote; COMPOSE=tallyho kills containers
 	@exec $(RUN) loadtest drill
+
+loadtest-edits: $(FOR_LOAD) $(FOR_RUNNING) ## edit, break and restart what runs under load: no request may fail; EDITS=20 BROKEN=5 RESTARTS=10 COMPOSE=tallyho
+	@exec $(RUN) bench.edits.under_load
 
 loadtest-master: $(FOR_LOAD) ## Locust's page for workers on other machines
 	@exec $(RUN) loadtest master

@@ -5,8 +5,11 @@ them, twice a second, ends those whose time is over: a timer for each would be b
 """
 
 import asyncio
+import os
 import select
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import cast
 
@@ -200,7 +203,7 @@ class Connection(asyncio.Protocol):
 
     def _end_idle(self) -> None:
         assert self.conversation is not None
-        if not _has_come(self._transport):  # or else a request was on its way, and is answered
+        if _end_unless_asked(self._transport):  # or else a request was on its way, and is answered
             ENDED.labels(self._state.value).inc()
             self.conversation.close()
 
@@ -209,11 +212,21 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-def _has_come(transport: asyncio.Transport) -> bool:
-    """Whether bytes have arrived that the event loop has not delivered yet."""
-    poll = select.poll()
-    poll.register(transport.get_extra_info("socket"), select.POLLIN)
-    return bool(poll.poll(0))
+def _end_unless_asked(transport: asyncio.Transport) -> bool:
+    """Tell the client that nothing is answered any more; False if it has asked, and the event loop has not read that.
+
+    uvloop's `write_eof` does so only in the loop's next turn. Until then a request may come that nobody answers, and a
+    busy machine takes its time for a turn.
+    """
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as end:
+        poll = select.poll()
+        poll.register(end, select.POLLIN)
+        if poll.poll(0):
+            return False
+        if transport.can_write_eof():  # TLS has more to say
+            with suppress(OSError):  # the client has gone
+                end.shutdown(socket.SHUT_WR)
+    return True
 
 
 def _address(transport: asyncio.Transport, which: str) -> tuple[str, int] | None:

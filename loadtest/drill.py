@@ -9,11 +9,8 @@ failed and the last long silence before the next kill. For viewers it lasts unti
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -24,7 +21,8 @@ from typing import Any
 import httpx
 
 from loadtest import LoadTestError, compose
-from loadtest.settings import PROJECT, compose_project, data_folder, number, shown, target
+from loadtest.background import Load
+from loadtest.settings import compose_project, number, pids_here, shown, target
 from proof.kill import ProcessKiller
 from proof.ledger import Outcome, lines
 from proof.waiting import TooLate, eventually
@@ -33,9 +31,7 @@ FIRST_SECONDS = 10.0  # until the first kill
 CALM_SECONDS = 12.0  # between two kills, and after the last
 RECOVERY_SECONDS = 60.0  # that the next kill waits, at most, for the system to recover
 USERS = 60
-BEGIN_SECONDS = 60.0
 SILENCE_SECONDS = 1.0  # without a kill, accepted votes come closer together than this
-MORE_SECONDS = 1800.0  # than the drill should take: it ends the load itself
 
 
 class ContainerKiller:
@@ -67,16 +63,7 @@ Killer = ProcessKiller | ContainerKiller
 def choose_killer() -> Killer:
     """For processes or for containers, as the settings say."""
     project = compose_project()
-    return ContainerKiller(project) if project else ProcessKiller(_pids)
-
-
-def _pids() -> Mapping[str, int]:
-    pids = target().pids
-    if not pids:
-        raise LoadTestError(
-            "only a system that runs here can be drilled: start it with make up, or set COMPOSE=tallyho for containers"
-        )
-    return pids
+    return ContainerKiller(project) if project else ProcessKiller(pids_here)
 
 
 @dataclass
@@ -133,13 +120,13 @@ def outage(victim: str, killed: float, until: float, events: Events) -> Outage:
     return Outage(
         victim=victim,
         not_accepted=len(failed),
-        voters_seconds=_longest_gap(events.accepted, killed, until),
-        viewers_seconds=_longest_gap([at for at, _ in events.seen], killed, until),
+        voters_seconds=longest_gap(events.accepted, killed, until),
+        viewers_seconds=longest_gap([at for at, _ in events.seen], killed, until),
         recovered_seconds=None if recovered is None else recovered - killed,
     )
 
 
-def _longest_gap(times: Sequence[float], begin: float, end: float) -> float:
+def longest_gap(times: Sequence[float], begin: float, end: float) -> float:
     return max((later - earlier for earlier, later in _gaps(times, begin, end)), default=0.0)
 
 
@@ -161,71 +148,29 @@ def drill() -> int:
     seconds = number("FIRST_SECONDS", FIRST_SECONDS) + number("CALM_SECONDS", CALM_SECONDS) * len(victims)
     users = int(number("USERS", USERS))
     print(f"the drill: {users} users, about {seconds:.0f} s; kill -9 of {', '.join(victims)}", flush=True)
-    before = _folders()
-    with _load(users, seconds) as load:
-        try:
-            kills = _kill_one_by_one(killer, victims, load) if _wait_for_users(load, before) else []
-            end = time.time()
-            if load.poll() is None:
-                load.send_signal(signal.SIGINT)
-            output, _ = load.communicate()
-        except BaseException:
-            load.terminate()
-            raise
-    new = sorted(_folders() - before)
-    if not new or not (new[-1] / "result.json").exists():
-        print(output, file=sys.stderr)
-        raise LoadTestError("the load test under the drill ended without a result: see above")
-    return _conclude(new[-1], kills, end)
+    with Load(users, seconds) as load:
+        kills = _kill_one_by_one(killer, victims, load) if load.wait_for_users() else []
+        end = time.time()
+        folder, result = load.end()
+    return _conclude(folder, result, kills, end)
 
 
-def _load(users: int, seconds: float) -> subprocess.Popen[str]:
-    """The load test, without limits: a system that is being killed is not fast."""
-    settings = {
-        "USERS": str(users),
-        "SPAWN_RATE": str(users),
-        "RUN_TIME": f"{seconds + MORE_SECONDS:.0f}s",
-        "SHAPE": "",
-        "LIMITS_OFF": "1",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "loadtest", "headless"],
-        cwd=PROJECT,
-        env=os.environ | target().environment() | settings,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def _wait_for_users(load: subprocess.Popen[str], before: set[Path]) -> bool:
-    """Wait until the load test has read its baseline; False if it never does."""
-
-    def has_begun() -> bool:
-        return load.poll() is not None or any((folder / "before.json").exists() for folder in _folders() - before)
-
-    with suppress(TooLate):
-        eventually(has_begun, within=BEGIN_SECONDS)
-        return load.poll() is None
-    return False
-
-
-def _kill_one_by_one(killer: Killer, victims: Sequence[str], load: subprocess.Popen[str]) -> list[tuple[str, float]]:
+def _kill_one_by_one(killer: Killer, victims: Sequence[str], load: Load) -> list[tuple[str, float]]:
     """Kill each victim; returns them with the times of their kills."""
     kills: list[tuple[str, float]] = []
     result_url = target().result_url
     time.sleep(number("FIRST_SECONDS", FIRST_SECONDS))
     for victim in victims:
-        if load.poll() is not None:
+        if load.has_ended:
             break
         kills.append((victim, time.time()))
         print(f"  {killer.kill(victim)}", flush=True)
-        _wait_for_recovery(result_url, since=time.time())
+        wait_for_recovery(result_url, since=time.time())
         time.sleep(number("CALM_SECONDS", CALM_SECONDS))
     return kills
 
 
-def _wait_for_recovery(result_url: str, *, since: float) -> None:
+def wait_for_recovery(result_url: str, *, since: float) -> None:
     """Wait until the dashboard has a vote that was cast after the kill, however busy the machine is."""
 
     def has_recovered() -> bool:
@@ -236,26 +181,22 @@ def _wait_for_recovery(result_url: str, *, since: float) -> None:
         eventually(has_recovered, within=RECOVERY_SECONDS, despite=(httpx.HTTPError, ValueError, KeyError))
 
 
-def _conclude(folder: Path, kills: Sequence[tuple[str, float]], end: float) -> int:
-    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+def _conclude(folder: Path, result: dict[str, Any], kills: Sequence[tuple[str, float]], end: float) -> int:
     events = read_events(folder)
     # The load stops at the end, and its last answers come one by one: what happens then says nothing about an outage.
     times = [*kills, ("", min(end, max(events.accepted, default=end)))]
     outages = [outage(victim, at, until, events) for (victim, at), (_, until) in pairwise(times)]
     (folder / "outages.json").write_text(json.dumps([asdict(one) for one in outages], indent=2) + "\n")
-    _say(result["audit"], outages, folder)
+    print("\nWhat voters and viewers noticed:", *(one.in_words() for one in outages), sep="\n")
+    say_audit(result["audit"], folder)
     recovered = all(one.recovered_seconds is not None for one in outages)
     return 0 if result["audit"]["ok"] and recovered and outages else 1
 
 
-def _say(audit: dict[str, Any], outages: Sequence[Outage], folder: Path) -> None:
-    print("\nWhat voters and viewers noticed:", *(one.in_words() for one in outages), sep="\n")
+def say_audit(audit: dict[str, Any], folder: Path) -> None:
+    """What became of the votes, and where to read more."""
     print(f"\nAudit: {'every vote was found' if audit['ok'] else 'FAILED'}")
     names = ("accepted", "refused", "in_doubt", "voters", "confirmed", "lost", "doubled", "reverted", "undecided")
     print("  " + ", ".join(f"{audit[name]:,} {name.replace('_', ' ')}" for name in names if name in audit))
     print(*(f"  wrong: {problem}\n" for problem in audit["problems"]), sep="", end="")
     print(f"the run: {shown(folder)}")
-
-
-def _folders() -> set[Path]:
-    return set((data_folder() / "loadtest").glob("2*"))

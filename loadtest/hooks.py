@@ -15,6 +15,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.ledgers import Collector, current, send_ledger, worker_ledger
 from loadtest.report import say, write_report
+from loadtest.request_log import request_log
 from loadtest.run import Run
 from loadtest.shapes import SHAPES, waiting_for_baseline
 from loadtest.voters import ANSWER_SECONDS
@@ -71,6 +72,8 @@ class Hooks:
             self.collector.begin(self.run.folder)
         else:
             current.open(self.run.folder / "ledger-local.jsonl")
+        if os.environ.get("LOG_REQUESTS"):
+            request_log.open(self.run.folder)
         self._end_in_time(environment, self.run)
 
     def on_spawning_complete(self, **_: Any) -> None:
@@ -81,6 +84,7 @@ class Hooks:
         """The last user has gone."""
         path = current.path
         current.close(within=ANSWER_SECONDS)
+        request_log.close()
         if isinstance(environment.runner, WorkerRunner):
             if path is not None:
                 send_ledger(environment.runner, path)
@@ -164,6 +168,7 @@ def register() -> None:
     events.init_command_line_parser.add_listener(add_arguments)
     events.init.add_listener(hooks.on_init)
     events.test_start.add_listener(hooks.on_test_start)
+    events.request.add_listener(request_log.add)
     events.spawning_complete.add_listener(hooks.on_spawning_complete)
     events.test_stop.add_listener(hooks.on_test_stop)
     events.quitting.add_listener(hooks.on_quitting)

@@ -72,6 +72,15 @@ def target() -> Target:
     return Target(vote_url, result_url, redis_url, database_url)
 
 
+def pids_here() -> dict[str, int]:
+    """The processes of what `make up` runs here, by part; raises LoadTestError if nothing does."""
+    if pids := target().pids:
+        return pids
+    raise LoadTestError(
+        "only a system that runs here can be drilled: start it with make up, or set COMPOSE=tallyho for containers"
+    )
+
+
 def compose_project() -> str:
     """The Compose project to test; empty for a system without containers."""
     return os.environ.get("COMPOSE", "").strip()

@@ -11,6 +11,7 @@ import websocket
 from locust import User, constant, task
 
 from loadtest.ledgers import current
+from loadtest.request_log import request_log
 from loadtest.voters import WEIGHTS, VotingUser, report
 from proof.browser import Browser
 
@@ -25,10 +26,15 @@ BACK_OFF_SECONDS = (0.2, 2.0)
 WATCH_SECONDS = 1.0
 OWN_VOTE_SECONDS = 10.0
 PAUSE_SECONDS = 1.0
+SERVICE_RESTART = (1012).to_bytes(2, "big")  # the code of a closing frame
 
 
 class ScreenFailure(Exception):
     """What a viewer would complain about; the text is one of a few, because Locust keeps each."""
+
+
+class Moved(Exception):
+    """The server restarts and asks to come back at once, which is no failure."""
 
 
 class Screen:
@@ -37,6 +43,7 @@ class Screen:
     def __init__(self, user: Any) -> None:
         self.as_of = ""  # when the newest vote on the screen was cast; empty without votes
         self._user = user
+        self._opened = time.time()
         self._socket: websocket.WebSocket | None = None
         self._heard = 0.0
         self._pause = BACK_OFF_SECONDS[0]
@@ -49,7 +56,10 @@ class Screen:
         try:
             address = websocket_url(self._user.environment.parsed_options.result_url)
             self._socket = websocket.create_connection(address, timeout=CONNECT_SECONDS, suppress_origin=True)
-            self.as_of = self._receive(CONNECT_SECONDS) or ""
+            self._show(self._receive(CONNECT_SECONDS) or "")
+        except Moved:
+            self.close()
+            return False
         except (ScreenFailure, OSError, websocket.WebSocketException) as error:
             failure = error if isinstance(error, ScreenFailure) else ScreenFailure(f"{type(error).__name__}")
             report(self._user, CONNECT, time.perf_counter() - began, failure)
@@ -67,6 +77,9 @@ class Screen:
             return None
         try:
             as_of = self._receive(WATCH_SECONDS)
+        except Moved:
+            self.close()
+            return None
         except ScreenFailure as failure:
             report(self._user, LOST, 0.0, failure)
             self.close()
@@ -74,7 +87,7 @@ class Screen:
         arrived = time.time()
         if as_of is None or as_of <= self.as_of:
             return None
-        self.as_of = as_of
+        self._show(as_of)
         if current.is_open:
             current.ledger.see(as_of)
         return max(0.0, arrived - datetime.fromisoformat(as_of).timestamp())
@@ -84,15 +97,22 @@ class Screen:
             self._socket.close(timeout=0)
             self._socket = None
 
+    def _show(self, as_of: str) -> None:
+        if self.as_of and as_of > self.as_of:
+            # Before the test nobody may have voted for long.
+            since = max(datetime.fromisoformat(self.as_of).timestamp(), self._opened)
+            request_log.note_screen(time.time() - since)
+        self.as_of = as_of
+
     def _receive(self, seconds: float) -> str | None:
         """The time of the newest vote of the next snapshot; None if no snapshot came."""
         assert self._socket is not None
         self._socket.settimeout(seconds)
         try:
-            text = self._socket.recv()
-            if not text:
-                raise ScreenFailure("closed")
-            as_of = _check(json.loads(text))
+            opcode, data = self._socket.recv_data()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                raise Moved if data[:2] == SERVICE_RESTART else ScreenFailure("closed")
+            as_of = _check(json.loads(data))
         except websocket.WebSocketTimeoutException:
             if time.monotonic() - self._heard > SILENT_SECONDS:
                 raise ScreenFailure(f"no snapshot for {SILENT_SECONDS:g} s") from None

@@ -170,6 +170,7 @@ class Voter(VotingUser):
 
     def _arrive(self) -> None:
         self.person, self.choice = Browser(), ""
+        self.client.client.clientpool.close()  # somebody new has a connection of their own; a program keeps its one
         with self.client.get("/", name=PAGE, catch_response=True) as response:
             self.options = OPTION.findall(response.text or "") if response.status_code == 200 else []
             if response.status_code == 200 and (len(self.options) < 2 or not self._is_known(response)):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.settings import BenchError
@@ -107,24 +107,38 @@ def add_probe(folder: Path) -> None:
         file.write(PROBE)
 
 
+def check(edit: Edit, folder: Path) -> None:
+    """Raise BenchError if the files are not as the edit expects them."""
+    for change in edit.changes:
+        _changed(change, _read(folder, change))
+
+
 @contextmanager
 def applied(edit: Edit, folder: Path, marker: int) -> Iterator[None]:
-    """Make the edit; at the end, whatever happens, the files are as they were."""
-    before = {change.file: (folder / change.file).read_text(encoding="utf-8") for change in edit.changes}
-    after = {change.file: _changed(change, before[change.file], str(marker)) for change in edit.changes}
+    """Make the edit, and take it back at the end, whatever happens; what else was changed in the files stays."""
+    made: list[Change] = [replace(change, new=change.new.replace("{}", str(marker))) for change in edit.changes]
+    texts = {change.file: _changed(change, _read(folder, change)) for change in made}
     try:
-        for file, text in after.items():
+        for file, text in texts.items():
             (folder / file).write_text(text, encoding="utf-8")
         yield
     finally:
-        for file, text in before.items():
-            (folder / file).write_text(text, encoding="utf-8")
+        for change in made:
+            before, found, after = _read(folder, change).rpartition(change.new)
+            if found:  # else somebody has removed it
+                (folder / change.file).write_text(before + change.old + after, encoding="utf-8")
 
 
-def _changed(change: Change, text: str, marker: str) -> str:
-    new = change.new.replace("{}", marker)
+def _read(folder: Path, change: Change) -> str:
+    return (folder / change.file).read_text(encoding="utf-8")
+
+
+def _changed(change: Change, text: str) -> str:
     if not change.old:
-        return text + new
+        return text + change.new
     if text.count(change.old) != 1:
-        raise BenchError(f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits/edit.py")
-    return text.replace(change.old, new)
+        raise BenchError(
+            f"{change.file} has {change.old!r} {text.count(change.old)} times: mend bench/edits/edit.py, or the file, "
+            "if a run that was killed has left its edit there"
+        )
+    return text.replace(change.old, change.new)

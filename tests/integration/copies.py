@@ -21,6 +21,7 @@ PARTS = ("common", "db", "vote", "worker", "result", "local")
 NAMES = {"postgres", "redis", "vote", "worker", "result"}
 READY_SECONDS = 90.0
 STOP_SECONDS = 10.0
+RUN_SECONDS = 60.0
 
 
 class Up:
@@ -41,14 +42,16 @@ class Up:
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
-    def run(self, *arguments: str, stdin: str = "", module: str = "local") -> tuple[int, str]:
+    def run(
+        self, *arguments: str, stdin: str = "", module: str = "local", within: float = RUN_SECONDS
+    ) -> tuple[int, str]:
         """The exit code and the output of another command in the copy."""
-        return self.run_python("-m", module, *arguments, stdin=stdin)
+        return self.run_python("-m", module, *arguments, stdin=stdin, within=within)
 
-    def run_python(self, *arguments: str, stdin: str = "") -> tuple[int, str]:
+    def run_python(self, *arguments: str, stdin: str = "", within: float = RUN_SECONDS) -> tuple[int, str]:
         """The exit code and the output of a Python in the copy."""
         with self._start(*arguments) as process:
-            output, _ = process.communicate(stdin, timeout=60)
+            output, _ = process.communicate(stdin, timeout=within)
         return process.returncode, output
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:

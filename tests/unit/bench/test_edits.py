@@ -50,6 +50,14 @@ def test_the_files_are_as_before_whatever_ends_the_edit(folder: Path, error: typ
     assert {file.read_text() for file in folder.iterdir()} == {TEXT}
 
 
+def test_what_somebody_changes_meanwhile_stays(folder: Path) -> None:
+    with applied(EDIT, folder, 7):
+        (folder / "a.txt").write_text("another question\nthe answer 7\n")
+        (folder / "b.txt").write_text(TEXT)  # without the edit
+    assert (folder / "a.txt").read_text() == "another question\nthe answer\n"
+    assert (folder / "b.txt").read_text() == TEXT
+
+
 def test_an_edit_that_finds_nothing_to_change_says_so_and_changes_nothing(folder: Path) -> None:
     (folder / "a.txt").write_text("nothing of the kind\n")
     with pytest.raises(BenchError, match=r"a\.txt has 'answer' 0 times"), applied(EDIT, folder, 7):

@@ -277,3 +277,14 @@ async def test_one_whose_request_has_come_and_is_not_read_yet_is_not_ended() -> 
         client.is_over_after(HEADERS_SECONDS + BIT)
 
         assert client.transport.said == []
+
+
+async def test_an_idle_one_is_ended_at_once_so_that_no_request_comes_between_the_look_and_the_end() -> None:
+    """uvloop would do it in its next turn, which a busy machine delays."""
+    async with connected() as client:
+        await client.says(GET)
+
+        client.is_over_after(HEADERS_SECONDS + BIT)
+
+        with pytest.raises(BrokenPipeError):
+            client.transport.unread.sendall(b"an answer")
