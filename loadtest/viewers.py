@@ -40,9 +40,10 @@ class Moved(Exception):
 class Screen:
     """A user's dashboard: its WebSocket, opened when needed, whose failures are reported to Locust."""
 
-    def __init__(self, user: Any) -> None:
+    def __init__(self, user: Any, *, is_watched: bool = False) -> None:
         self.as_of = ""  # when the newest vote on the screen was cast; empty without votes
         self._user = user
+        self._is_watched = is_watched  # all the time: only then it shows what has come
         self._opened = time.time()
         self._socket: websocket.WebSocket | None = None
         self._heard = 0.0
@@ -98,7 +99,7 @@ class Screen:
             self._socket = None
 
     def _show(self, as_of: str) -> None:
-        if self.as_of and as_of > self.as_of:
+        if self._is_watched and self.as_of and as_of > self.as_of:
             # Before the test nobody may have voted for long.
             since = max(datetime.fromisoformat(self.as_of).timestamp(), self._opened)
             request_log.note_screen(time.time() - since)
@@ -149,7 +150,7 @@ class Viewer(User):
     wait_time = constant(0)
 
     def on_start(self) -> None:
-        self.screen = Screen(self)
+        self.screen = Screen(self, is_watched=True)
 
     @task
     def watch(self) -> None:

@@ -38,6 +38,7 @@ CALM_SECONDS = 1.0  # between two acts: nobody edits two files within a second
 BROKEN_SECONDS = 5.0  # how long broken code stays in containers, which do not tell that they have noticed
 SHOWN_SECONDS = 90.0
 ANSWER_SECONDS = 10.0
+OLD_PROCESS_SECONDS = 6.0  # until the process that was replaced has ended
 ACT_SECONDS = 10.0  # at most, usually
 
 QUIET = "nobody touches anything"
@@ -187,7 +188,11 @@ def plan(place: Place) -> list[Step]:
     for service in SERVICES:
         add(f"edits of {service}", edits, developer.edit, service)
     add("broken edits, then mended", broken, developer.break_and_mend, *SERVICES)
-    for part in (*SERVICES, *place.servers):
+    for part in SERVICES:
+        add(_restarts_of(part), restarts, developer.restart, part)
+    # What goes wrong with the last of the services must not be taken for a server's doing.
+    steps.append(Step(QUIET, partial(time.sleep, OLD_PROCESS_SECONDS)))
+    for part in place.servers:
         add(_restarts_of(part), restarts, developer.restart, part)
     return steps
 

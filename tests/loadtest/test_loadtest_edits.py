@@ -120,7 +120,7 @@ def copy(tmp_path: Path) -> Iterator[Up]:
 SIZE = {"USERS": "10", "EDITS": "1", "BROKEN": "1", "RESTARTS": "1", "FIRST_SECONDS": "2"}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(360)
 def test_nobody_notices_edits_and_restarts(copy: Up) -> None:
     copy.environ |= SIZE
     before = texts(copy.project)
