@@ -74,6 +74,7 @@ class Hooks:
             current.open(self.run.folder / "ledger-local.jsonl")
         if os.environ.get("LOG_REQUESTS"):
             request_log.open(self.run.folder)
+            gevent.spawn(request_log.watch_ourselves, gevent.sleep)
         self._end_in_time(environment, self.run)
 
     def on_spawning_complete(self, **_: Any) -> None:

@@ -5,7 +5,7 @@ LOG_REQUESTS=1 keeps it, in the run's folder: `requests.jsonl`, a line as soon a
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,13 @@ from typing import Any
 
 FILE = "requests.jsonl"
 SCREEN = "screen"
+LATE = "late"
+LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A request, or a screen that showed something newer; times in Unix seconds."""
+    """A request, a screen that showed something newer, or a delay of the load test itself; times in Unix seconds."""
 
     name: str
     ended: float
@@ -27,7 +29,7 @@ class Entry:
     @property
     def is_request(self) -> bool:
         """Whether somebody waited for an answer; what else users report may only fail."""
-        return self.name == "WS connect" or not self.name.startswith(("WS ", SCREEN))
+        return self.name == "WS connect" or not self.name.startswith(("WS ", SCREEN, LATE))
 
     @property
     def began(self) -> float:
@@ -57,6 +59,13 @@ class RequestLog:
     def note_screen(self, seconds: float) -> None:
         """A screen shows something newer; until now its newest vote had become this old."""
         self._write(SCREEN, seconds, "")
+
+    def watch_ourselves(self, sleep: Callable[[float], None]) -> None:
+        """Note how late we are ourselves, until the log is closed: whoever is late makes others look slow."""
+        while self._file is not None:
+            began = time.monotonic()
+            sleep(LOOK_SECONDS)
+            self._write(LATE, time.monotonic() - began - LOOK_SECONDS, "")
 
     def _write(self, name: str, seconds: float, failure: str) -> None:
         if self._file is not None:

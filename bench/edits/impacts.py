@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from loadtest.drill import longest_gap
-from loadtest.request_log import SCREEN, Entry
+from loadtest.request_log import LATE, SCREEN, Entry
 
 Act = tuple[str, float]  # the row that it belongs to, and when it began, in Unix seconds
 
@@ -21,6 +21,7 @@ class Row:
     longest_wait: float = 0.0
     longest_without_news: float = 0.0  # no screen at all got a vote that was newly recorded
     oldest_view: float = 0.0  # how old the newest vote on any single screen became
+    load_late: float = 0.0  # by how much the load test itself was late: it makes others look slow
 
     @property
     def failed(self) -> int:
@@ -28,7 +29,7 @@ class Row:
 
     def cells(self) -> list[str]:
         """As they are in the table."""
-        seconds = (self.longest_wait, self.longest_without_news, self.oldest_view)
+        seconds = (self.longest_wait, self.longest_without_news, self.oldest_view, self.load_late)
         failed = f"{self.failed:,} of {self.requests:,}"
         return [self.title, str(self.times), failed, *(f"{each:.2f} s" for each in seconds)]
 
@@ -54,6 +55,9 @@ def _add(row: Row, entry: Entry) -> None:
     if entry.name == SCREEN:
         row.oldest_view = max(row.oldest_view, entry.seconds)
         return
+    if entry.name == LATE:
+        row.load_late = max(row.load_late, entry.seconds)
+        return
     if entry.failure:
         what = f"{entry.name}: {entry.failure}"
         row.failures[what] = row.failures.get(what, 0) + 1
@@ -64,6 +68,6 @@ def _add(row: Row, entry: Entry) -> None:
 
 def table(found: Sequence[Row], *, users: int) -> str:
     """In Markdown."""
-    heads = ["times", "failed requests", "longest wait", "longest without a new vote", "oldest view"]
+    heads = ["times", "failed requests", "longest wait", "longest without a new vote", "oldest view", "load late"]
     lines = [[f"while {users:,} people vote", *heads], ["---", *("---:" for _ in heads)]]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [*lines, *(row.cells() for row in found)])

@@ -8,7 +8,7 @@ import pytest
 
 from bench.edits.impacts import Row, rows, table
 from bench.edits.under_load import EDIT_OF, SERVICES, Processes, judge, plan
-from loadtest.request_log import SCREEN, Entry, RequestLog, read_log
+from loadtest.request_log import LATE, SCREEN, Entry, RequestLog, read_log
 from tests.integration.copies import Up, copy_of_the_project
 from tests.services import PROJECT
 
@@ -51,6 +51,12 @@ def test_a_view_grows_old_until_the_screen_shows_something_newer() -> None:
     assert there[EDIT].requests == 0
 
 
+def test_a_load_test_that_is_late_itself_is_told_and_is_no_request() -> None:
+    there = found(Entry(LATE, 12, 2, ""))
+
+    assert (there[EDIT].load_late, there[EDIT].requests, there[EDIT].longest_wait) == (2, 0, 0)
+
+
 def test_the_time_without_a_new_vote_is_that_of_the_act() -> None:
     there = found()
 
@@ -70,7 +76,7 @@ def test_the_table_says_how_many_failed_and_how_long_anybody_waited() -> None:
     text = table(list(found(Entry("POST /", 15, 1.25, "503")).values()), users=100)
 
     assert text.startswith("| while 100 people vote | times | failed requests | longest wait |")
-    assert "| edits of vote | 2 | 1 of 1 | 1.25 s | 0.10 s | 0.00 s |" in text
+    assert "| edits of vote | 2 | 1 of 1 | 1.25 s | 0.10 s | 0.00 s | 0.00 s |" in text
 
 
 def test_the_log_gives_back_what_was_noted(tmp_path: Path) -> None:
