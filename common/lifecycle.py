@@ -42,7 +42,7 @@ from common.viewer_stream import MAX_MESSAGE_BYTES
 
 # From the first signal until the server is ended, whatever still hangs on it. A request at the end of LAST_CALL_SECONDS
 # still has time to be answered.
-STOP_SECONDS = 4.5
+STOP_SECONDS = 4.0
 
 Wait = Callable[[], Coroutine[Any, Any, object]]
 

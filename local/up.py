@@ -32,7 +32,7 @@ SOCKETS = {"postgres": POSTGRES_SOCKET, "redis": REDIS_SOCKET}
 WITH_TLS = ("vote", "result")
 # A service that listens on one of these is reached by every address of this machine.
 EVERY_ADDRESS = ("0.0.0.0", "::")
-# A service has 4.5 s to answer everybody, and one for its application.
+# A service has 4 s to answer everybody, and one for its application.
 SERVICE_STOP_SECONDS = 6.0
 # A service's own time at the head of a line, in colour or not: the log has one already.
 _OWN_TIME = re.compile(r"^(\x1b\[\d+m)?\d\d:\d\d:\d\d(\x1b\[0m)? ")
