@@ -31,6 +31,7 @@ SILENT_SECONDS = 45.0  # a viewer that answers no ping is gone
 # back (RFC 9112, 9.6).
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 1_000_000
+LAST_LINGER_SECONDS = 0.3  # while the service stops, for one that was silent: no answer can be lost
 
 
 class State(Enum):
@@ -206,6 +207,8 @@ class Connection(asyncio.Protocol):
         if _end_unless_asked(self._transport):  # or else a request was on its way, and is answered
             ENDED.labels(self._state.value).inc()
             self.conversation.close()
+            if self.is_last_call:
+                self._ends = self._loop.time() + LAST_LINGER_SECONDS
 
     def _end(self) -> None:
         ENDED.labels(self._state.value).inc()

@@ -26,6 +26,7 @@ BACKLOG = 1024  # connections that wait to be taken
 AT_A_TIME = 100  # connections that are taken before others in this process have their turn
 HANDSHAKE_SECONDS = 5.0  # for TLS, and for its goodbye
 LOOK_SECONDS = 0.5
+LAST_LOOK_SECONDS = 0.1  # while the service stops
 SHUTDOWN_SECONDS = 1.0  # for the application, when nothing is asked of it any more
 FILES_SECONDS = 1.0  # after which a file may be free again
 SEND_BUFFER_BYTES = 32 * 1024  # in the kernel, which by itself would keep megabytes for who does not read
@@ -159,7 +160,7 @@ class Server:
     async def look_after(self) -> None:
         """End those whose time is over, for ever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS if self._sockets else LAST_LOOK_SECONDS)
             now = self._loop.time()
             for connection in self._begun():
                 connection.look(now)

@@ -35,9 +35,9 @@ def test_only_a_marked_test_is_forgiven_a_named_error_and_the_last_lines_name_it
     (tmp_path / "test_it.py").write_text(FAIL_ONCE)
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", str(PROJECT / "pyproject.toml"), "-n", "2"]
 
-    done = subprocess.run(
-        [*command, "--rootdir", str(tmp_path), str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+    # with a temporary folder of its own: pytest would take everybody's for itself, also from servers of other tests
+    folders = ["--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "temporary"), str(tmp_path)]
+    done = subprocess.run([*command, *folders], cwd=PROJECT, capture_output=True, text=True, check=False)
 
     *_, told, last = done.stdout.splitlines()
     assert "2 failed, 1 passed" in last, done.stdout + done.stderr

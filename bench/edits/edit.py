@@ -64,7 +64,7 @@ def _code(service: str, path: str, file: str, old: str, new: str) -> Edit:
 EDITS = (
     _code("vote", "/openapi.json", "vote/app.py", "Takes votes.", "Takes votes, marker {}."),
     _code(
-        *("worker", "/metrics", "worker/counter.py"), "1 if this worker is the", "1 if this worker, marker {}, is the"
+        *("worker", "/metrics", "worker/counter.py"), "1 if this worker counts", "1 if this worker, marker {}, counts"
     ),
     _code("result", "/openapi.json", "result/app.py", "Shows the tally", "Shows marker {} and the tally"),
     Edit(

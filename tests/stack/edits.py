@@ -31,7 +31,7 @@ class Edit:
 
 EDITS = (
     Edit("vote", "vote/app.py", "Takes votes. ", "Takes votes, edited. ", "/openapi.json"),
-    Edit("worker", "worker/counter.py", "1 if this worker is the", "1 if this edited worker is the", "/metrics"),
+    Edit("worker", "worker/counter.py", "1 if this worker counts", "1 if this edited worker counts", "/metrics"),
     Edit("result", "result/app.py", "Shows the tally", "Shows the edited tally", "/openapi.json"),
 )
 
