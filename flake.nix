@@ -38,7 +38,7 @@
 
       # nixpkgs' own packages stand in for requirements-dev.txt in the checks, because a build has no network.
       forTesting = pkgs: pkgs.python313.withPackages (packages: with packages; [
-        asyncpg cryptography flask-swagger-ui h11 httpx hypercorn hypothesis itsdangerous msgspec prometheus-client pydantic
+        asyncpg cryptography flask-swagger-ui h11 httpx hypercorn hypothesis itsdangerous msgspec prometheus-client psutil pydantic
         pydantic-core pytest pytest-asyncio pytest-timeout python-dotenv pyyaml quart quart-schema redis structlog trustme
         uvloop watchfiles werkzeug wsproto
       ]);

@@ -16,7 +16,7 @@ def vote(page: Page, label: str) -> None:
 def expect_votes(page: Page, **votes: int) -> None:
     """The dashboard shows so many votes for the options of these keys, within some seconds."""
     for key, count in votes.items():
-        words = f"{count} vote" if count == 1 else f"{count} votes"
+        words = f"{count} vote" if count == 1 else f"{count:,} votes"
         expect(page.locator(f'li[data-key="{key}"] .row-votes')).to_have_text(words)
 
 

@@ -91,7 +91,7 @@ def test_the_table_of_resources_is_what_tilt_says(up: Tilt) -> None:
         return {name: tuple(states) for name, *states in (line.split() for line in lines[1:])}
 
     states = {name: (row["update"], row["runtime"]) for name, row in table.items()}
-    eventually(lambda: said() == states, within=READY_SECONDS, saying=f"the documented table, not {said()}")
+    eventually(lambda: said() == states, within=2 * READY_SECONDS, saying=f"the documented table, not {said()}")
     labels = {name: " ".join(item["metadata"].get("labels") or ()) for name, item in up.resources().items()}
     assert labels == {name: row["label"] for name, row in table.items()}
     assert COLUMNS in page
