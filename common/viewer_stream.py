@@ -2,8 +2,9 @@
 
 What is mended of Hypercorn 0.18 (`protocol/ws_stream.py`):
 
-- A WebSocket that it refuses stays open (`_send_error_response`), and when it refuses one because the client spoke too
-  early, the application isn't told: the viewer, its task and its file would stay as long as the process.
+- A WebSocket that it or the application refuses stays open (`_send_error_response`, `_send_rejection`), and when it
+  refuses one because the client spoke too early, the application isn't told: the viewer, its task and its file would
+  stay as long as the process.
 - Who sends a message that is too long is told goodbye, and then read on, and all of it is kept (`_handle_events`).
 - It compresses what all are sent for each of them anew, and a task for each pings it and outlives it by an interval.
 """
@@ -45,8 +46,10 @@ class ViewerStream(WSStream):
     async def app_send(self, message: ASGISendEvent | None) -> None:
         if message is not None and message["type"] == "websocket.send" and message.get("text") and self.is_open():
             await self.send(Data(stream_id=self.stream_id, data=_frame(str(message["text"]))))
-        else:
-            await super().app_send(message)
+            return
+        await super().app_send(message)
+        if message is not None and message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            await self.send(StreamClosed(stream_id=self.stream_id))  # newer Quarts wait for the client to go
 
     def is_open(self) -> bool:
         """Whether frames may be sent."""
