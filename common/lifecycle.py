@@ -34,6 +34,7 @@ from common.connection_limits import ConnectionLimiter, raise_file_limit
 from common.health import Health, measure_event_loop_lag
 from common.logs import configure_logs
 from common.origin import HostCheck
+from common.preflight import with_port
 from common.server import Server, listening
 from common.settings import NO_LIMITS, ConnectionLimits, Settings, SettingsError, ignored_variables
 from common.tasks import end
@@ -217,8 +218,7 @@ class _Answers:
 
 def _config(bind: tuple[str, int], tls: tuple[str, str] | None) -> Config:
     config = Config()
-    host, port = bind
-    config.bind = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    config.bind = [with_port(*bind)]
     if tls is not None:
         config.certfile, config.keyfile = tls
         config.alpn_protocols = ["http/1.1"]

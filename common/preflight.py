@@ -37,6 +37,16 @@ def address_to_listen_on(host: str) -> str:
     return usable[0]
 
 
+def tcp_socket(address: str) -> socket.socket:
+    """A TCP socket of the address's family, not bound yet."""
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+
+
+def with_port(host: str, port: int) -> str:
+    """Host and port in one text; an IPv6 address needs brackets there."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def tls_problems(certificate: str, key: str) -> dict[str, str]:
     """What is wrong with these two files, by setting."""
     unreadable = {
@@ -75,9 +85,8 @@ def _resolved(name: str) -> list[str]:
 
 
 def _why_not(address: str) -> str | None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as server:
+        with tcp_socket(address) as server:
             server.bind((address, 0))
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:

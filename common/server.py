@@ -20,6 +20,7 @@ from hypercorn.typing import ASGIFramework
 
 from common.connection_limits import ConnectionLimiter
 from common.connections import UNREAD_SECONDS, Connection
+from common.preflight import with_port
 from common.tasks import end
 
 BACKLOG = 1024  # connections that wait to be taken
@@ -127,8 +128,7 @@ class Server:
         for each in self._sockets:
             each.listen(BACKLOG)
             self._loop.add_reader(each, self._take, each)
-            host, port = each.getsockname()[:2]
-            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            address = with_port(*each.getsockname()[:2])
             log.info("serving", address=address, tls=self._config.ssl_enabled)
 
     def stop_taking(self) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 import httpx
 import psutil  # type: ignore[import-untyped]
 
+from common.preflight import tcp_socket
 from loadtest import LoadTestError
 from loadtest.settings import EVERY_ADDRESS, PROJECT, Target, limits, number, page_host, page_port, target
 from proof.waiting import TooLate, eventually
@@ -142,8 +143,7 @@ def _is_success(ask: Callable[[], httpx.Response]) -> bool:
 
 
 def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    with tcp_socket(host) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("" if host == "*" else host, port))

@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from common.preflight import tcp_socket
+
 # By which name each service knows its socket: people ask vote and result, only machines ask the worker.
 NAMES = {"vote": "http", "result": "http", "worker": "metrics"}
 FIRST_DESCRIPTOR = 3
@@ -24,7 +26,7 @@ BACKLOG = 1024  # connections that wait while no process takes any
 
 def listening_socket(address: str, port: int) -> socket.socket:
     """A socket that listens, to be handed to one process after another; raises OSError."""
-    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener = tcp_socket(address)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setblocking(False)

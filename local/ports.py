@@ -7,6 +7,8 @@ import socket
 import struct
 import sys
 
+from common.preflight import tcp_socket
+
 # Behind these interfaces there are only this machine's own containers and virtual machines.
 OURS_ALONE = ("lo", "docker", "br-", "veth", "virbr", "vmnet", "cni", "podman")
 SIOCGIFADDR = 0xC0206921 if sys.platform == "darwin" else 0x8915
@@ -26,7 +28,7 @@ def port_advice(address: str, port: int, *, setting: str) -> str | None:
 
 def port_problem(address: str, port: int) -> str | None:
     """Why this port can't be served, or None."""
-    with _socket(address) as server:
+    with tcp_socket(address) as server:
         # As the services do: a connection of an earlier run in TIME_WAIT does not matter.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -39,7 +41,7 @@ def port_problem(address: str, port: int) -> str | None:
 
 def free_port(address: str) -> int:
     """Some free port."""
-    with _socket(address) as server:
+    with tcp_socket(address) as server:
         server.bind((address, 0))
         return int(server.getsockname()[1])
 
@@ -74,10 +76,6 @@ def _by_route() -> list[str]:
     except OSError:
         return []
     return [] if address == "::1" or address.startswith("fe80") else [address]
-
-
-def _socket(address: str) -> socket.socket:
-    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
 
 
 def _answers(address: str, port: int) -> bool:

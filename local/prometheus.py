@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from common.preflight import with_port
 from common.settings import Settings
 from local.environment import PROJECT, environment
 from local.errors import LocalError
@@ -47,12 +48,11 @@ def observers(settings: Settings, urls: Mapping[str, str]) -> list[Part]:
 def prometheus_part(binary: str, data: Path, *, host: str, port: int, urls: Mapping[str, str]) -> Part:
     """The server that scrapes the services at these addresses; its data is in the folder `data`."""
     config = data / "prometheus.yml"
-    shown_host = f"[{host}]" if ":" in host else host
     return Part(
         name=PROMETHEUS,
         argv=(
             *(binary, f"--config.file={config}", f"--storage.tsdb.path={data / 'data'}"),
-            *(f"--web.listen-address={shown_host}:{port}", "--storage.tsdb.retention.time=7d", "--log.level=warn"),
+            *(f"--web.listen-address={with_port(host, port)}", "--storage.tsdb.retention.time=7d", "--log.level=warn"),
         ),
         environ=environment(),
         folder=PROJECT,

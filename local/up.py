@@ -10,7 +10,7 @@ from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-from common.preflight import address_to_listen_on
+from common.preflight import address_to_listen_on, with_port
 from common.settings import Settings, ignored_variables
 from local import activation, running
 from local.environment import PROJECT, data_folder, environment, is_set, load_settings
@@ -137,7 +137,7 @@ def service_url(settings: Settings, service: str, port: int, *, host: str = "") 
     """The address as people type it, on this machine or by another name or address of it."""
     host = host or ("localhost" if settings.host in ("127.0.0.1", *EVERY_ADDRESS) else settings.host)
     scheme = "https" if settings.tls and service in WITH_TLS else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{scheme}://{with_port(host, port)}"
 
 
 def service_part(
