@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -124,12 +123,6 @@ def first_line(*command: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return (done.stdout.strip().splitlines() or [""])[0]
-
-
-def free_port() -> int:
-    """A free port of loopback."""
-    with socket.create_server((HOST, 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int, path: str = "/") -> Callable[[], bool]:

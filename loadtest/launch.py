@@ -16,6 +16,7 @@ import psutil  # type: ignore[import-untyped]
 from common.preflight import tcp_socket
 from loadtest import LoadTestError
 from loadtest.settings import EVERY_ADDRESS, PROJECT, Target, limits, number, page_host, page_port, target
+from local.ports import free_port
 from proof.waiting import TooLate, eventually
 
 FIND_THE_LIMIT = "find-the-limit"
@@ -74,7 +75,8 @@ def locust_settings(mode: str, where: Target) -> dict[str, str]:
         }
     elif several:  # this process becomes their master, on loopback
         port_names = ("LOCUST_MASTER_NODE_PORT", "LOCUST_MASTER_BIND_PORT")
-        several |= dict.fromkeys(port_names, _free_port()) | {"LOCUST_MASTER_BIND_HOST": "127.0.0.1"}
+        several |= dict.fromkeys(port_names, str(free_port("127.0.0.1")))
+        several |= {"LOCUST_MASTER_BIND_HOST": "127.0.0.1"}
     users, rate, run_time = size(os.environ.get("SHAPE", ""), defaults=mode == "headless")
     named = {"LOCUST_USERS": users, "LOCUST_SPAWN_RATE": rate, "LOCUST_RUN_TIME": run_time}
     return {"LOCUST_HOST": where.vote_url} | named | several | _page(mode, starts=bool(users and run_time))
@@ -151,12 +153,6 @@ def _check_port(host: str, port: int) -> None:
             setting = "another LOADTEST_PORT" if host == "127.0.0.1" else "another LOADTEST_HOST or LOADTEST_PORT"
             reason = error.strerror or error
             raise LoadTestError(f"can't listen on {host} port {port} ({reason}): set {setting}") from error
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 class _Stop:

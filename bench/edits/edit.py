@@ -80,13 +80,14 @@ EDITS = (
 )
 TITLES = {edit.name: edit.title for edit in EDITS} | {REQUIREMENT: "a new requirement (of vote)"}
 
+BROKEN_CODE = "\n) # marker {}\n"
 # The page shows the ballot again, if it ever went.
 BROKEN = Edit(
     "broken",
     "broken code of vote, then mended",
     "vote",
     "/",
-    (Change("vote/app.py", "", "\n) # marker {}\n"),),
+    (Change("vote/app.py", "", BROKEN_CODE),),
     "<form",
 )
 

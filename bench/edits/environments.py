@@ -6,9 +6,10 @@ import subprocess
 from pathlib import Path
 
 from bench.edits.edit import PACKAGE, REQUIREMENT, Edit
-from bench.processes import Shell, first_line, free_port, memory_bytes, stop
+from bench.processes import Shell, first_line, memory_bytes, stop
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import running
+from local.ports import free_port
 from proof.state import Where
 from proof.waiting import TooLate, eventually
 
@@ -33,7 +34,7 @@ class Environment:
 
     def __init__(self, folder: Path, log: Path, **environ: str) -> None:
         self.folder = folder
-        self.ports = {name: str(free_port()) for name in PORTS}
+        self.ports = {name: str(free_port(HOST)) for name in PORTS}
         self.shell = Shell(folder, clean_environment() | self.ports | environ, log)
         self.processes: list[subprocess.Popen[bytes]] = []
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from bench.edits.edit import EDITS, Change, Edit, applied, check
+from bench.edits.edit import BROKEN_CODE, EDITS, Change, Edit, applied, check
 from bench.edits.impacts import Act, Row, rows, table
 from bench.settings import BenchError, end_by_signals
 from loadtest import LoadTestError, compose
@@ -44,7 +44,6 @@ ACT_SECONDS = 10.0  # at most, usually
 QUIET = "nobody touches anything"
 SERVICES = ("vote", "worker", "result")
 EDIT_OF = {edit.service: edit for edit in EDITS if edit.name in SERVICES}
-BROKEN_CODE = "\n) # marker {}\n"
 WORKER_URL = "http://127.0.0.1:9100"  # in its container
 STARTED = re.compile(r"^process_start_time_seconds (\S+)", re.MULTILINE)
 

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from bench.processes import Shell, answers, busy_seconds, free_port, on_core, pin
+from bench.processes import Shell, answers, busy_seconds, on_core, pin
 from bench.settings import HOST, PROJECT, BenchError, clean_environment
 from local import servers
 from local.errors import LocalError
+from local.ports import free_port
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Place:
 
         "{port}" in an argument or a setting is its port.
         """
-        port = free_port()
+        port = free_port(HOST)
         command = [sys.executable, "-m", module, *(each.replace("{port}", str(port)) for each in arguments)]
         own = {name: value.replace("{port}", str(port)) for name, value in environ.items()}
         with self.shell.serve(*command, ready=answers(port), core=self.server_core, HOST=HOST, **own) as process:

@@ -88,6 +88,10 @@ class Viewer(asyncio.Protocol):
         self._on_text = on_text
         self._unread = b""
 
+    async def connect(self, port: int) -> None:
+        """Connect, and ask for the WebSocket; `opened` is set when it is there."""
+        await asyncio.get_running_loop().create_connection(lambda: self, HOST, port)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._transport.write(self._request)
@@ -132,12 +136,11 @@ class Viewer(asyncio.Protocol):
 
 async def open_viewers(port: int, number: int, on_text: Callable[[Viewer, bytes], None]) -> list[Viewer]:
     """So many viewers, all of which are connected."""
-    loop = asyncio.get_running_loop()
     viewers: list[Viewer] = []
     while len(viewers) < number:
         some = [Viewer(f"{HOST}:{port}", on_text) for _ in range(min(50, number - len(viewers)))]
         for viewer in some:
-            await loop.create_connection(lambda viewer=viewer: viewer, HOST, port)  # type: ignore[misc]
+            await viewer.connect(port)
         async with asyncio.timeout(30):
             await asyncio.gather(*(viewer.opened.wait() for viewer in some))
         viewers += some

@@ -6,16 +6,17 @@ from pathlib import Path
 from redis import Redis
 
 from bench.edits.traffic import cast_one
-from bench.processes import Shell, answers, free_port
-from bench.settings import PROJECT, clean_environment
+from bench.processes import Shell, answers
+from bench.settings import HOST, PROJECT, clean_environment
 from bench.speed.place import place
 from bench.speed.stage import FIGURE
 from bench.speed.viewers import watched
 from local import servers
+from local.ports import free_port
 
 
 def test_a_vote_that_plain_hypercorn_accepts_is_in_the_queue(redis: servers.Server, tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(HOST)
     shell = Shell(PROJECT, clean_environment(), tmp_path / "log")
     command = ("-m", "hypercorn", "bench.edits.asgi:app", "--reload", "--bind", f"127.0.0.1:{port}")
     with Redis.from_url(redis.url) as console:

@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from bench.processes import Shell, answers, free_port, memory_bytes, stop
-from bench.settings import BenchError, alone, clean_environment, names, whole_number
+from bench.processes import Shell, answers, memory_bytes, stop
+from bench.settings import HOST, BenchError, alone, clean_environment, names, whole_number
+from local.ports import free_port
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_server_is_gone_afterwards_with_what_it_started(shell: Shell, tmp_path
 
 
 def test_a_server_is_ready_when_it_answers(shell: Shell) -> None:
-    port = free_port()
+    port = free_port(HOST)
     command = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
     assert not answers(port)()
     with shell.serve(*command, ready=answers(port), core=0) as process:
