@@ -32,11 +32,11 @@ def main(argv: Sequence[str]) -> int:
             case ["ui" | "headless" | "master" | "worker-process" as mode]:
                 return _become_locust(mode)
             case ["audit", "before" | "after" as moment, folder]:
-                return resolve_name("loadtest.audit:audit_run")(moment, Path(folder))  # type: ignore[no-any-return]
+                return _run("loadtest.audit:audit_run", moment, Path(folder))
             case ["compare", *runs]:
-                return resolve_name(COMMANDS["compare"])(runs)  # type: ignore[no-any-return]
+                return _run(COMMANDS["compare"], runs)
             case [name] if name in COMMANDS:
-                return resolve_name(COMMANDS[name])()  # type: ignore[no-any-return]
+                return _run(COMMANDS[name])
             case _:
                 print(__doc__, file=sys.stderr)
                 return 2
@@ -45,6 +45,12 @@ def main(argv: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _run(command: str, *arguments: object) -> int:
+    """Import a command, and run it; returns the exit code."""
+    code: int = resolve_name(command)(*arguments)
+    return code
 
 
 def _become_locust(mode: str) -> int:
