@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,16 @@ class Compose:
         """What Docker knows of a container, running or not."""
         name = f"{self.project}-{service}-{index}"
         return inspect(name)
+
+    def stop_and_start(self, service: str) -> tuple[float, dict[str, Any]]:
+        """Ask it to end, and start it again; returns how many seconds the end took, and Docker's state of it then."""
+        began = time.monotonic()
+        self.run("stop", "--timeout", "30", service)
+        seconds = time.monotonic() - began
+        state = self.inspect(service)["State"]
+        self.run("start", service)
+        self.until_healthy(service)
+        return seconds, {name: state[name] for name in ("Status", "ExitCode", "OOMKilled")}
 
     def tally(self) -> dict[str, int]:
         """The votes of each option, as the dashboard has them."""

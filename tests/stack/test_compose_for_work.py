@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -88,13 +87,8 @@ def test_an_edit_of_a_template_shows_and_starts_nothing_again(work: Compose, edi
 
 @pytest.mark.parametrize("service", ["vote", "worker", "result"])
 def test_it_stops_in_time_with_a_success(work: Compose, service: str) -> None:
-    began = time.monotonic()
-    work.run("stop", "--timeout", "30", service)
-    seconds = time.monotonic() - began
-    state = work.inspect(service)["State"]
-    work.run("start", service)
-    work.until_healthy(service)
-    assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("exited", 0, False)
+    seconds, state = work.stop_and_start(service)
+    assert state == {"Status": "exited", "ExitCode": 0, "OOMKilled": False}
     assert seconds < STOP_SECONDS + BUSY_SECONDS
 
 

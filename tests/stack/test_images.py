@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -53,13 +52,8 @@ def test_it_stops_in_time_with_a_success_also_with_open_websockets(use: Compose,
             for _ in range(3):
                 address = use.result_url.replace("http", "ws", 1) + "/ws"
                 stack.enter_context(connect(address, close_timeout=1)).recv(timeout=10)
-        began = time.monotonic()
-        use.run("stop", "--timeout", "20", service)
-        seconds = time.monotonic() - began
-    state = use.inspect(service)["State"]
-    use.run("start", service)
-    use.until_healthy(service)
-    assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("exited", 0, False)
+        seconds, state = use.stop_and_start(service)
+    assert state == {"Status": "exited", "ExitCode": 0, "OOMKilled": False}
     assert seconds < STOP_SECONDS + BUSY_SECONDS
 
 
