@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import resource
 import signal
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
+from common.connection_limits import raise_file_limit
 from local import servers
 from tests.robustness.raw import websocket_handshake
 from tests.services import PROJECT
@@ -21,7 +21,6 @@ from worker.schema import SCHEMA
 CHANGE_SECONDS = 0.1  # from one vote to the next
 SETTLE_SECONDS = 3.0
 ROUNDS = 3
-CLOSE = 0x88
 
 
 class Viewer(asyncio.Protocol):
@@ -32,6 +31,7 @@ class Viewer(asyncio.Protocol):
         self.closed_at = self.first_at = 0.0  # of the last connection, and of the first snapshot of the next one
         self.shown = asyncio.Event()
         self._transport: asyncio.BaseTransport | None = None
+        self._has_left = False
 
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -47,7 +47,14 @@ class Viewer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed_at = time.monotonic()
         self.shown.clear()
-        self.task = asyncio.get_running_loop().create_task(self.connect())
+        if not self._has_left:
+            self.task = asyncio.get_running_loop().create_task(self.connect())
+
+    def leave(self) -> None:
+        """Close the dashboard."""
+        self._has_left = True
+        if self._transport is not None:
+            self._transport.close()
 
 
 async def cast_votes(database_url: str) -> None:
@@ -89,6 +96,8 @@ async def measure(number: int, folder: Path, database_url: str) -> None:
             print(f"  {processor(new) - used[0]:.2f} s, the viewers {time.process_time() - used[1]:.2f} s")
             await asyncio.sleep(SETTLE_SECONDS)
             print(f"  memory: the old one {before[0]:.0f} MB; the new one {before[1]:.0f}, then {memory(new):.0f}")
+        for viewer in viewers:
+            viewer.leave()
 
 
 def processor(process: Process) -> float:
@@ -109,7 +118,7 @@ def report(viewers: list[Viewer], began: float) -> None:
 
 async def main(number: int) -> None:
     """Measure on a PostgreSQL of our own."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * number + 500, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    raise_file_limit()
     (PROJECT / ".data").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=PROJECT / ".data") as name, servers.postgres(Path(name)) as postgres:
         connection = await asyncpg.connect(postgres.url)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from common.vote_queue import VoteQueue
 from local import servers
-from tests.integration.copies import Up, copy_of_the_project
+from tests.integration.copies import Up, copy_of_the_project, ready
 from worker.counter import SCHEMA
 
 numbers = itertools.count(1)
@@ -76,12 +76,8 @@ async def queue(redis: servers.Server) -> AsyncIterator[VoteQueue]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One that several tests use, because each start costs seconds; it stays as they found it, but for its votes."""
-    up = Up(copy_of_the_project(tmp_path_factory.mktemp("shared") / "project"))
-    try:
-        up.until_ready()
+    with ready(Up(copy_of_the_project(tmp_path_factory.mktemp("shared") / "project"))) as up:
         yield up
-    finally:
-        up.close()
 
 
 @pytest.fixture
@@ -91,9 +87,5 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def up(project: Path) -> Iterator[Up]:
-    up = Up(project)
-    try:
-        up.until_ready()
+    with ready(Up(project)) as up:
         yield up
-    finally:
-        up.close()

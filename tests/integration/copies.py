@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import httpx
 
@@ -127,6 +129,19 @@ class Up:
         with self.process.stdout as output:
             while not self._is_enough.is_set() and (line := output.readline()):
                 self.lines.append(line)
+
+
+U = TypeVar("U", bound=Up)
+
+
+@contextmanager
+def ready(up: U) -> Iterator[U]:
+    """It is ready, and ends afterwards."""
+    try:
+        up.until_ready()
+        yield up
+    finally:
+        up.close()
 
 
 def copy_of_the_project(folder: Path) -> Path:

@@ -10,14 +10,13 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.copies import Up, copy_of_the_project
+from tests.integration.copies import Up, copy_of_the_project, ready
 from tests.repository.tree import PROJECT
 from tests.waiting import eventually
 
@@ -62,15 +61,9 @@ class Typed(Up):
         return httpx.get(url, timeout=10).raise_for_status().text
 
 
-@contextmanager
-def typed(project: Path, command: str) -> Iterator[Typed]:
+def typed(project: Path, command: str) -> AbstractContextManager[Typed]:
     """Type a command that runs everything, and stop it at the end."""
-    up = Typed(project, command)
-    try:
-        up.until_ready()
-        yield up
-    finally:
-        up.close()
+    return ready(Typed(project, command))
 
 
 @pytest.fixture

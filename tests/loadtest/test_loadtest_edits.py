@@ -9,7 +9,7 @@ import pytest
 from bench.edits.impacts import Row, rows, table
 from bench.edits.under_load import EDIT_OF, SERVICES, Processes, judge, plan
 from loadtest.request_log import LATE, SCREEN, Entry, RequestLog, read_log
-from tests.integration.copies import Up, copy_of_the_project
+from tests.integration.copies import Up, copy_of_the_project, ready
 from tests.services import PROJECT
 
 QUIET, EDIT, RESTART = "quiet", "edits of vote", "restarts of redis"
@@ -115,12 +115,8 @@ def copy(tmp_path: Path) -> Iterator[Up]:
     folder = copy_of_the_project(tmp_path / "project")
     for part in ("bench", "loadtest", "proof"):
         shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    up = Up(folder, LIMIT_PER_ADDRESS="0")
-    try:
-        up.until_ready()
+    with ready(Up(folder, LIMIT_PER_ADDRESS="0")) as up:
         yield up
-    finally:
-        up.close()
 
 
 SIZE = {"USERS": "10", "EDITS": "1", "BROKEN": "1", "RESTARTS": "1", "FIRST_SECONDS": "2"}
